@@ -1,0 +1,259 @@
+#pragma once
+// Facts: typed events of what happened in a node, for judges, traces and goals. A node states what
+// it did; it never asks who listens. In the simulator every fact is delivered; in the real world
+// wanted() is a mask test.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/base/ids.h"
+
+namespace klamm::facts {
+
+/// A batch is in this replica's log (page cache). Its bytes lie at [position, position + size) of
+/// the segment file whose name carries `segment_base`.
+struct BatchAppended {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    Offset base_offset;
+    Offset last_offset;
+    std::uint32_t crc;  // of the batch: with (epoch, base offset) its identity
+    ProducerId producer_id;
+    ProducerEpoch producer_epoch;
+    std::int32_t base_sequence;
+    bool as_leader;
+    Offset segment_base;
+    std::uint64_t position;
+    std::uint64_t size;
+};
+
+enum class TruncateReason : std::uint8_t { divergence, recovery, out_of_range, reset };
+
+/// The log now ends at `end`; everything from there up is gone from this replica.
+struct LogTruncated {
+    TopicPartition partition;
+    Offset end;
+    TruncateReason reason;
+};
+
+enum class LogStartReason : std::uint8_t { retention, delete_records, leader_start };
+
+struct LogStartMoved {
+    TopicPartition partition;
+    Offset start;
+    LogStartReason reason;
+};
+
+/// A replica's log is open: after a clean stop as it was, else after recovery (contract I5).
+struct LogOpened {
+    TopicPartition partition;
+    Offset start;
+    Offset end;
+    Offset recovery_point;
+    bool clean;    // by a marker of the previous broker epoch
+    bool created;  // there was no log before
+};
+
+/// Everything below `end` was covered by a sync that succeeded.
+struct LogFlushed {
+    TopicPartition partition;
+    Offset end;
+};
+
+/// This replica will not serve the partition until it is repaired (contract I5: damage below the
+/// recovery point).
+struct LogOffline {
+    TopicPartition partition;
+    std::string file;
+    std::uint64_t position;
+    Offset offset;
+};
+
+/// A leader has taken up an epoch; `start` is its log end at that moment.
+struct Leading {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    Offset start;
+};
+
+struct Following {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    BrokerId leader;
+};
+
+/// A leader's high watermark moved, decided over `maximal_isr`; `committed_isr` is what metadata
+/// says.
+struct HighWatermarkMoved {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    Offset from;
+    Offset to;
+    std::vector<BrokerId> committed_isr;
+    std::vector<BrokerId> maximal_isr;
+    std::int32_t min_isr;  // effective
+};
+
+/// A leader asks the controller to admit or drop replicas.
+struct IsrProposed {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    std::vector<BrokerId> isr;
+    BrokerId joining;        // no_broker when it shrinks
+    Offset joining_log_end;  // of the joining replica, as last fetched in this epoch
+    Offset high_watermark;
+    Offset epoch_start;
+};
+
+/// A produce answer was handed to the network; without an error it starts a promise (weak when acks
+/// is 1).
+struct ProduceAnswered {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    Offset base_offset;
+    Offset last_offset;
+    std::int16_t acks;
+    std::int16_t error;
+    bool duplicate;                       // answered from producer state, nothing was appended
+    std::vector<BrokerId> committed_isr;  // as the leader knew it when it answered
+    std::int32_t min_isr;
+};
+
+/// A consumer's fetch answer with batches in [from, to) was handed to the network.
+struct ConsumerServed {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    Offset from;
+    Offset to;
+    Offset high_watermark;
+};
+
+/// Why the controller wrote a partition's record.
+enum class PartitionChangeCause : std::uint8_t {
+    created,
+    isr_changed,
+    broker_fenced,
+    broker_unfenced,
+    broker_registered,
+    controlled_shutdown,
+    elected,
+    elected_last_known,
+    elected_unclean,
+    elected_by_administrator,
+    preferred,
+    configuration,
+};
+
+/// The state of a partition as the newest committed metadata has it.
+struct PartitionCommitted {
+    std::int64_t metadata_offset;
+    TopicPartition partition;
+    BrokerId leader;  // no_broker when there is none
+    LeaderEpoch leader_epoch;
+    PartitionEpoch partition_epoch;
+    std::vector<BrokerId> replicas;
+    std::vector<BrokerId> isr;
+    std::vector<BrokerId> elr;
+    std::vector<BrokerId> last_known_elr;
+    bool elr_enabled;
+    bool unclean_enabled;  // unclean.leader.election.enable as the controller held it
+    std::int32_t min_isr;  // effective
+    std::int64_t flush_messages;
+    PartitionChangeCause cause;
+};
+
+/// A broker registered. `proven` is whether its previous stop was proven clean (contract I4).
+struct BrokerRegistered {
+    std::int64_t metadata_offset;
+    BrokerId broker;
+    BrokerEpoch epoch;
+    bool proven;
+};
+
+struct BrokerFencing {
+    std::int64_t metadata_offset;
+    BrokerId broker;
+    BrokerEpoch epoch;
+    bool fenced;
+};
+
+/// A client's view, for histories. `operation` is unique within the client; `value` identifies the
+/// record written.
+struct SendInvoked {
+    std::uint64_t operation;
+    std::int32_t partition;
+    std::uint64_t value;
+    std::int16_t acks;
+};
+enum class Outcome : std::uint8_t { ok, failed, unknown };
+struct SendReturned {
+    std::uint64_t operation;
+    Outcome outcome;  // failed: certainly not written; unknown: may or may not be there
+    Offset offset;    // when ok and acks is not 0
+    std::int16_t error;
+};
+struct PollInvoked {
+    std::uint64_t operation;
+    std::int32_t partition;
+    Offset offset;
+};
+struct PolledRecord {
+    Offset offset;
+    std::uint64_t value;
+};
+struct PollReturned {
+    std::uint64_t operation;
+    std::int32_t partition;
+    Outcome outcome;
+    std::int16_t error;
+    Offset log_start;
+    Offset high_watermark;
+    bool reset;  // the consumer was told that what it had read is gone, and starts anew
+    std::vector<PolledRecord> records;
+};
+/// A ListOffsets(LATEST) answer.
+struct LatestReturned {
+    std::uint64_t operation;
+    std::int32_t partition;
+    Outcome outcome;
+    std::int16_t error;
+    LeaderEpoch epoch;
+    Offset offset;
+};
+struct LatestInvoked {
+    std::uint64_t operation;
+    std::int32_t partition;
+};
+
+using Fact =
+    std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed, LogOffline,
+                 Leading, Following, HighWatermarkMoved, IsrProposed, ProduceAnswered,
+                 ConsumerServed, PartitionCommitted, BrokerRegistered, BrokerFencing, SendInvoked,
+                 SendReturned, PollInvoked, PollReturned, LatestInvoked, LatestReturned>;
+
+/// Where facts go. `wanted()` is a plain load: nobody builds a fact that nobody wants.
+class Facts {
+  public:
+    explicit Facts(bool wanted) : wanted_(wanted) {}
+    virtual ~Facts() = default;
+    Facts(const Facts&) = delete;
+    Facts& operator=(const Facts&) = delete;
+
+    [[nodiscard]] bool wanted() const { return wanted_; }
+    virtual void emit(const Fact& fact) = 0;
+
+  private:
+    bool wanted_;
+};
+
+/// Drops everything.
+class NoFacts final : public Facts {
+  public:
+    NoFacts() : Facts(false) {}
+    void emit(const Fact&) override {}
+};
+
+}  // namespace klamm::facts

@@ -1,0 +1,42 @@
+#include "core/base/plants.h"
+
+namespace klamm {
+
+const std::array<BugEntry, bug_count>& bug_catalogue() {
+    static constexpr std::array<BugEntry, bug_count> catalogue = {{
+        {Bug::acks_all_like_one, "R1", "acks-all-like-one",
+         "Answer acks=all only when the high watermark has passed the last offset of the batch.",
+         "LOST"},
+        {Bug::truncate_to_hw, "R2", "truncate-to-hw",
+         "A follower cuts where its leader epochs diverge from the leader's, never at its own high "
+         "watermark.",
+         "LOST, DIVERGE"},
+        {Bug::isr_join_below_epoch_start, "R4", "isr-join-below-epoch-start",
+         "A replica joins the ISR only at or past the high watermark and the leader's epoch start.",
+         "LOST"},
+        {Bug::diverging_fetch_advances_hw, "R7", "diverging-fetch-advances-hw",
+         "A fetch that is answered with a divergence does not record the follower's offset.",
+         "LOST, DIVERGE"},
+        {Bug::ack_before_flush, "S1", "ack-before-flush",
+         "With flush.messages=1 an offset counts for the high watermark only after the sync that "
+         "covers it.",
+         "LOST"},
+        {Bug::recovery_trusts_length, "S7", "recovery-trusts-length",
+         "After an unclean stop every batch from the recovery point on is held against its "
+         "checksum.",
+         "DIVERGE, LOST"},
+        {Bug::truncate_under_file_range, "F1", "truncate-under-file-range",
+         "Before a segment is truncated below a pinned end, the connections that pin it are "
+         "closed.",
+         "INCONS"},
+    }};
+    return catalogue;
+}
+
+std::optional<Bug> bug_from_name(std::string_view name) {
+    for (const BugEntry& entry : bug_catalogue())
+        if (entry.code == name || entry.name == name) return entry.bug;
+    return std::nullopt;
+}
+
+}  // namespace klamm

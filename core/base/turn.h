@@ -1,0 +1,41 @@
+#pragma once
+// What a pure core may know of the moment: one event is one turn, with time standing still. Cores
+// take `const Turn&` and inputs, and give effects as values; they see no Env.
+
+#include "core/base/draws.h"
+#include "core/base/facts.h"
+#include "core/base/ids.h"
+#include "core/base/plants.h"
+#include "core/base/time.h"
+
+#ifndef KLAMM_PLANTS
+#define KLAMM_PLANTS 1
+#endif
+
+namespace klamm {
+
+struct Turn {
+    Instant now;     // monotonic, frozen for the turn
+    Timestamp wall;  // may jump between turns
+    Draws draws;
+    Plants* plants = nullptr;       // nullptr: none
+    facts::Facts* facts = nullptr;  // nullptr: nobody listens
+
+    [[nodiscard]] bool planted([[maybe_unused]] Bug bug) const {
+#if KLAMM_PLANTS
+        if (plants == nullptr) [[likely]]
+            return false;
+        return plants->ask(bug);
+#else
+        return false;
+#endif
+    }
+
+    /// Whether anyone listens; ask before building a fact that allocates.
+    [[nodiscard]] bool facts_wanted() const { return facts != nullptr && facts->wanted(); }
+    void state(const facts::Fact& fact) const {
+        if (facts_wanted()) facts->emit(fact);
+    }
+};
+
+}  // namespace klamm
