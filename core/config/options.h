@@ -1,0 +1,185 @@
+#pragma once
+// What a node, a topic and a client can be told, as plain values.
+// Each member is one row of the configuration table (table.h), which holds its Kafka name, type,
+// default, range, hostile range and meaning; a default-constructed struct holds exactly the
+// defaults of Kafka 4.1. Values that came through `set` lie in their ranges; relations between
+// several of them are what `check` says. Nothing here reads files or the environment: callers bring
+// the text.
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/draws.h"
+#include "core/base/result.h"
+
+namespace klamm::config {
+
+/// Kafka's "never" for intervals and counts, Long.MAX_VALUE.
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+enum class TimestampType : std::uint8_t { create_time, log_append_time };
+
+/// compression.type of a topic. `producer` keeps what the producer sent.
+enum class TopicCompression : std::uint8_t { producer, uncompressed, gzip, snappy, lz4, zstd };
+
+/// compression.type of a producer; the values are the codec numbers of the record batch.
+enum class Compression : std::uint8_t { none = 0, gzip = 1, snappy = 2, lz4 = 3, zstd = 4 };
+
+enum class Isolation : std::uint8_t { read_uncommitted = 0, read_committed = 1 };  // as on the wire
+
+enum class OffsetReset : std::uint8_t { latest, earliest, none };
+
+/// One topic. A broker holds one as the default of all topics, by the broker's names of these keys.
+struct TopicOptions {
+    std::int32_t min_insync_replicas = 1;
+    bool unclean_leader_election_enable = false;
+    std::int64_t flush_messages = never;
+    std::int64_t flush_ms = never;
+    std::int32_t segment_bytes = 1'073'741'824;
+    std::int32_t internal_segment_bytes = 0;  // 0: unset; else it overrides segment_bytes
+    std::int32_t segment_index_bytes = 10'485'760;
+    std::int32_t index_interval_bytes = 4'096;
+    std::int32_t max_message_bytes = 1'048'588;
+    TimestampType message_timestamp_type = TimestampType::create_time;
+    std::int64_t message_timestamp_before_max_ms = never;
+    std::int64_t message_timestamp_after_max_ms = 3'600'000;
+    TopicCompression compression_type = TopicCompression::producer;
+
+    /// The size at which a segment is full, whichever key says it.
+    [[nodiscard]] std::int32_t effective_segment_bytes() const {
+        return internal_segment_bytes > 0 ? internal_segment_bytes : segment_bytes;
+    }
+    friend bool operator==(const TopicOptions&, const TopicOptions&) = default;
+};
+
+/// One node. `topic` holds the defaults of topics that say nothing themselves.
+struct BrokerOptions {
+    std::int32_t node_id = 1;
+    std::vector<std::string> listeners = {"PLAINTEXT://:9092"};
+    std::vector<std::string> log_dirs = {"/tmp/kafka-logs"};
+    std::int32_t shards = 1;  // klamm.shards
+    std::int32_t default_replication_factor = 1;
+    std::int64_t replica_lag_time_max_ms = 30'000;
+    std::int32_t replica_fetch_wait_max_ms = 500;
+    std::int32_t replica_fetch_min_bytes = 1;
+    std::int32_t replica_fetch_max_bytes = 1'048'576;
+    std::int32_t replica_fetch_response_max_bytes = 10'485'760;
+    std::int32_t replica_fetch_backoff_ms = 1'000;
+    std::int64_t replica_high_watermark_checkpoint_interval_ms = 5'000;
+    std::int32_t log_flush_offset_checkpoint_interval_ms = 60'000;
+    std::int32_t broker_session_timeout_ms = 9'000;
+    std::int32_t broker_heartbeat_interval_ms = 2'000;
+    std::int32_t request_timeout_ms = 30'000;    // of the node's own requests
+    std::int64_t queued_max_request_bytes = -1;  // -1: no limit
+    std::int32_t socket_request_max_bytes = 104'857'600;
+    std::int64_t connections_max_idle_ms = 600'000;  // negative: never
+    std::int32_t fetch_max_bytes = 57'671'680;
+    std::int32_t max_incremental_fetch_session_cache_slots = 1'000;
+    std::int32_t producer_id_expiration_ms = 86'400'000;
+    TopicOptions topic;
+
+    friend bool operator==(const BrokerOptions&, const BrokerOptions&) = default;
+};
+
+/// Feature levels: finalised for the whole cluster in its metadata, not in one node's file.
+struct FeatureOptions {
+    std::int16_t eligible_leader_replicas_version = 1;  // 1: KIP-966 keeps an ELR; 0: off
+
+    [[nodiscard]] bool eligible_leader_replicas() const {
+        return eligible_leader_replicas_version > 0;
+    }
+    friend bool operator==(const FeatureOptions&, const FeatureOptions&) = default;
+};
+
+/// What producers and consumers have in common.
+struct ClientOptions {
+    std::string client_id;
+    std::vector<std::string> bootstrap_servers;
+    std::int32_t request_timeout_ms = 30'000;
+    std::int64_t retry_backoff_ms = 100;
+    std::int64_t retry_backoff_max_ms = 1'000;
+    std::int64_t reconnect_backoff_ms = 50;
+    std::int64_t metadata_max_age_ms = 300'000;
+
+    friend bool operator==(const ClientOptions&, const ClientOptions&) = default;
+};
+
+struct ProducerOptions {
+    ClientOptions client;
+    std::int16_t acks = -1;  // -1 is all, as on the wire
+    bool enable_idempotence = true;
+    std::int32_t retries = std::numeric_limits<std::int32_t>::max();
+    std::int32_t delivery_timeout_ms = 120'000;
+    std::int64_t linger_ms = 5;
+    std::int32_t batch_size = 16'384;
+    std::int32_t max_in_flight_requests_per_connection = 5;
+    Compression compression_type = Compression::none;
+
+    friend bool operator==(const ProducerOptions&, const ProducerOptions&) = default;
+};
+
+struct ConsumerOptions {
+    ClientOptions client;
+    std::int32_t fetch_min_bytes = 1;
+    std::int32_t fetch_max_wait_ms = 500;
+    std::int32_t fetch_max_bytes = 52'428'800;
+    std::int32_t max_partition_fetch_bytes = 1'048'576;
+    Isolation isolation_level = Isolation::read_uncommitted;
+    OffsetReset auto_offset_reset = OffsetReset::latest;
+
+    friend bool operator==(const ConsumerOptions&, const ConsumerOptions&) = default;
+};
+
+/// Sets the option that `key` names from its text, as a .properties file spells both. A broker
+/// takes its own keys and the broker's names of topic keys ("log.segment.bytes"), a topic the
+/// topic's names, a producer and a consumer also the keys of every client. On an error nothing has
+/// changed: `not_found` when there is no such key here, `invalid` when the value is not of its type
+/// or range; the text is one sentence that names the key, the value and what was expected.
+Status set(BrokerOptions& options, std::string_view key, std::string_view value);
+Status set(TopicOptions& options, std::string_view key, std::string_view value);
+Status set(FeatureOptions& options, std::string_view key, std::string_view value);
+Status set(ProducerOptions& options, std::string_view key, std::string_view value);
+Status set(ConsumerOptions& options, std::string_view key, std::string_view value);
+
+/// What Kafka demands between options of one owner; `invalid` with one sentence at the first rule
+/// that does not hold.
+Status check(const BrokerOptions& options);
+Status check(const ProducerOptions& options);
+Status check(const ConsumerOptions& options);
+
+struct KeyValue {
+    std::string key;
+    std::string value;
+
+    friend bool operator==(const KeyValue&, const KeyValue&) = default;
+};
+
+/// "key=value" with spaces around both parts dropped; `invalid` without a `=` or with an empty key.
+Result<KeyValue> parse_key_value(std::string_view text);
+
+/// The lines of a .properties file in their order: blank lines and those that open with `#` or `!`
+/// are skipped, a backslash at the end of a line joins the next, values keep their inner spaces.
+/// A later line with the same key is kept too: whoever sets in order lets it win, as Kafka does.
+Result<std::vector<KeyValue>> parse_properties(std::string_view text);
+
+/// A whole world's options for the simulator.
+struct HostileOptions {
+    BrokerOptions broker;
+    TopicOptions topic;
+    FeatureOptions features;
+    ProducerOptions producer;
+    ConsumerOptions consumer;
+
+    friend bool operator==(const HostileOptions&, const HostileOptions&) = default;
+};
+
+/// Lawful options that hurt: each row stays at its default or is drawn from its hostile range,
+/// keyed by (row name, entity), so that a new row changes no other. The result passes every
+/// `check`; with acks other than all, idempotence is off. Identity (node.id, listeners, log.dirs,
+/// client.id) is left at its default: worlds give it out themselves.
+HostileOptions draw_hostile(const Draws& draws, std::uint64_t entity);
+
+}  // namespace klamm::config
