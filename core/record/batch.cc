@@ -8,7 +8,8 @@ void write_max_timestamp(MutableByteView header, ByteView records, bool log_appe
     const BatchView before(header);
     if (before.is_log_append_time() == log_append_time && before.max_timestamp() == max_timestamp)
         return;
-    const int attributes = (before.attributes() & ~attribute::log_append_time) |
+    // Kafka makes the attributes anew from the ones it knows.
+    const int attributes = (before.attributes() & attribute::known & ~attribute::log_append_time) |
                            (log_append_time ? attribute::log_append_time : 0);
     store_big_endian(header.data() + 21, static_cast<std::int16_t>(attributes));
     store_big_endian(header.data() + 35, max_timestamp.value);

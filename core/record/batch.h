@@ -35,6 +35,7 @@ constexpr std::int16_t log_append_time = 0x08;
 constexpr std::int16_t transactional = 0x10;
 constexpr std::int16_t control = 0x20;
 constexpr std::int16_t delete_horizon = 0x40;
+constexpr std::int16_t known = 0x7f;
 }  // namespace attribute
 
 /// Sequence numbers wrap from 2^31-1 to 0. `increment` is not negative.
@@ -137,6 +138,17 @@ inline Peek peek_batch(ByteView bytes, std::size_t& size) {
     return bytes.size() < size ? Peek::incomplete : Peek::ok;
 }
 
+/// Takes the first whole batch off `rest` and puts its bytes into `batch`; at anything but `ok`
+/// both are left as they are.
+inline Peek next_batch(ByteView& rest, ByteView& batch) {
+    std::size_t size = 0;
+    const Peek peek = peek_batch(rest, size);
+    if (peek != Peek::ok) return peek;
+    batch = rest.first(size);
+    rest = rest.subspan(size);
+    return Peek::ok;
+}
+
 /// Rewrites what lies outside the CRC, for an append. `header` is at least the first 16 bytes of
 /// a batch: the batch itself, or a copy of its header that is written before the rest of it.
 inline void write_base_offset_and_epoch(MutableByteView header, Offset base_offset,
@@ -147,9 +159,9 @@ inline void write_base_offset_and_epoch(MutableByteView header, Offset base_offs
 }
 
 /// Rewrites the timestamp type and the greatest timestamp in `header`, a copy of the header of a
-/// batch whose records are `records`, and its CRC with them. Nothing changes, not even the CRC,
-/// when the header says so already. With log append time, every record of the batch has
-/// `max_timestamp` as its time.
+/// batch whose records are `records`, and its CRC with them; attributes that mean nothing are
+/// cleared then, as in Kafka. Nothing changes, not even the CRC, when the header says so already.
+/// With log append time, every record of the batch has `max_timestamp` as its time.
 void write_max_timestamp(MutableByteView header, ByteView records, bool log_append_time,
                          Timestamp max_timestamp);
 
