@@ -148,7 +148,6 @@ Status set(ConsumerOptions& options, std::string_view key, std::string_view valu
 /// that does not hold.
 Status check(const BrokerOptions& options);
 Status check(const ProducerOptions& options);
-Status check(const ConsumerOptions& options);
 
 struct KeyValue {
     std::string key;

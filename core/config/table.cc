@@ -1,0 +1,331 @@
+// The rows. Names, types, defaults and ranges are those of Kafka 4.1 (ServerConfigs, KRaftConfigs,
+// ReplicationConfigs, SocketServerConfigs, LogConfig, ProducerConfig, ConsumerConfig); names under
+// "klamm." are our own. Hostile ranges are chosen so that ten virtual minutes meet what a year
+// meets.
+
+#include "core/config/table.h"
+
+#include <type_traits>
+
+#include "core/base/assert.h"
+
+namespace klamm::config {
+namespace {
+
+constexpr std::int64_t int16_max = std::numeric_limits<std::int16_t>::max();
+constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t mebibyte = 1'048'576;
+
+template <class T>
+struct MemberOf;
+template <class Owner_, class Field_>
+struct MemberOf<Field_ Owner_::*> {
+    using Owner = Owner_;
+    using Field = Field_;
+};
+
+template <class Owner>
+Owner& owner_in(const Owners& owners) {
+    Owner* found = nullptr;
+    if constexpr (std::is_same_v<Owner, BrokerOptions>) found = owners.broker;
+    if constexpr (std::is_same_v<Owner, TopicOptions>) found = owners.topic;
+    if constexpr (std::is_same_v<Owner, FeatureOptions>) found = owners.features;
+    if constexpr (std::is_same_v<Owner, ClientOptions>) found = owners.client;
+    if constexpr (std::is_same_v<Owner, ProducerOptions>) found = owners.producer;
+    if constexpr (std::is_same_v<Owner, ConsumerOptions>) found = owners.consumer;
+    KLAMM_ASSERT(found != nullptr);
+    return *found;
+}
+
+template <class Owner>
+constexpr Scope scope_of() {
+    if constexpr (std::is_same_v<Owner, BrokerOptions>) return Scope::broker;
+    if constexpr (std::is_same_v<Owner, TopicOptions>) return Scope::topic;
+    if constexpr (std::is_same_v<Owner, FeatureOptions>) return Scope::feature;
+    if constexpr (std::is_same_v<Owner, ClientOptions>) return Scope::client;
+    if constexpr (std::is_same_v<Owner, ProducerOptions>) return Scope::producer;
+    if constexpr (std::is_same_v<Owner, ConsumerOptions>) return Scope::consumer;
+}
+
+/// Items between commas, spaces around them dropped.
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> items;
+    while (!text.empty()) {
+        const std::size_t comma = text.find(',');
+        std::string_view item = text.substr(0, comma);
+        text = comma == std::string_view::npos ? "" : text.substr(comma + 1);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+        if (!item.empty()) items.emplace_back(item);
+    }
+    return items;
+}
+
+template <auto Member>
+void store(const Owners& owners, const Value& value) {
+    using Field = typename MemberOf<decltype(Member)>::Field;
+    auto& field = owner_in<typename MemberOf<decltype(Member)>::Owner>(owners).*Member;
+    if constexpr (std::is_same_v<Field, std::string>)
+        field = value.text;
+    else if constexpr (std::is_same_v<Field, std::vector<std::string>>)
+        field = split(value.text);
+    else
+        field = static_cast<Field>(value.number);
+}
+
+template <auto Member>
+Value load(const Owners& owners) {
+    using Field = typename MemberOf<decltype(Member)>::Field;
+    const auto& field = owner_in<typename MemberOf<decltype(Member)>::Owner>(owners).*Member;
+    Value value;
+    if constexpr (std::is_same_v<Field, std::string>) {
+        value.text = field;
+    } else if constexpr (std::is_same_v<Field, std::vector<std::string>>) {
+        for (const std::string& item : field) value.text += (value.text.empty() ? "" : ",") + item;
+    } else {
+        value.number = static_cast<std::int64_t>(field);
+    }
+    return value;
+}
+
+template <class Field>
+constexpr Type type_of() {
+    if constexpr (std::is_same_v<Field, bool>) return Type::boolean;
+    if constexpr (std::is_same_v<Field, std::int16_t>) return Type::int16;
+    if constexpr (std::is_same_v<Field, std::int32_t>) return Type::int32;
+    if constexpr (std::is_same_v<Field, std::int64_t>) return Type::int64;
+    if constexpr (std::is_enum_v<Field>) return Type::choice;
+    if constexpr (std::is_same_v<Field, std::string>) return Type::text;
+    if constexpr (std::is_same_v<Field, std::vector<std::string>>) return Type::list;
+}
+
+using Hostile = RowList<std::int64_t>;
+using Choices = RowList<Choice>;
+
+template <auto Member>
+constexpr Row make(std::string_view name, std::string_view broker_spelling,
+                   std::string_view default_text, Range range, Choices choices, Hostile hostile,
+                   std::string_view sentence) {
+    using Info = MemberOf<decltype(Member)>;
+    const Type type = choices.size > 0 ? Type::choice : type_of<typename Info::Field>();
+    return {name,          broker_spelling, scope_of<typename Info::Owner>(),
+            type,          default_text,    range,
+            choices,       hostile,         sentence,
+            store<Member>, load<Member>};
+}
+
+/// An integer from `low` up to what its type or `high` holds.
+template <auto Member>
+constexpr Row number(std::string_view name, std::string_view default_text, std::int64_t low,
+                     Hostile hostile, std::string_view sentence,
+                     std::string_view broker_spelling = {}, std::int64_t high = never) {
+    const Type type = type_of<typename MemberOf<decltype(Member)>::Field>();
+    const std::int64_t type_max = type == Type::int16   ? int16_max
+                                  : type == Type::int32 ? int32_max
+                                                        : never;
+    const Range range{low, high < type_max ? high : type_max};
+    return make<Member>(name, broker_spelling, default_text, range, {}, hostile, sentence);
+}
+
+template <auto Member>
+constexpr Row boolean(std::string_view name, std::string_view default_text, Hostile hostile,
+                      std::string_view sentence, std::string_view broker_spelling = {}) {
+    return make<Member>(name, broker_spelling, default_text, {0, 1}, {}, hostile, sentence);
+}
+
+template <auto Member>
+constexpr Row choice(std::string_view name, std::string_view default_text, Choices choices,
+                     Hostile hostile, std::string_view sentence,
+                     std::string_view broker_spelling = {}) {
+    return make<Member>(name, broker_spelling, default_text, {}, choices, hostile, sentence);
+}
+
+template <auto Member>
+constexpr Row text(std::string_view name, std::string_view default_text, std::string_view sentence,
+                   std::string_view broker_spelling = {}) {
+    return make<Member>(name, broker_spelling, default_text, {}, {}, {}, sentence);
+}
+
+template <class Enum>
+constexpr Choice named(std::string_view name, Enum value) {
+    return {name, static_cast<std::int64_t>(value)};
+}
+
+using B = BrokerOptions;
+using T = TopicOptions;
+using F = FeatureOptions;
+using C = ClientOptions;
+using P = ProducerOptions;
+using K = ConsumerOptions;
+
+constexpr std::string_view int64_max_text = "9223372036854775807";
+
+// clang-format off
+constexpr Row rows[] = {
+    number<&B::node_id>("node.id", "1", 0, {},
+        "The id of this node, unique in the cluster.", "broker.id"),
+    text<&B::listeners>("listeners", "PLAINTEXT://:9092",
+        "Where the node listens: name://host:port, separated by commas."),
+    text<&B::log_dirs>("log.dirs", "/tmp/kafka-logs",
+        "The directories that hold the logs, separated by commas.", "log.dir"),
+    number<&B::shards>("klamm.shards", "1", 1, {1, 2, 3},
+        "How many shards, each with its own loop, share the node's partitions and connections.", {},
+        64),
+    number<&B::default_replication_factor>("default.replication.factor", "1", 1, {},
+        "The replication factor of topics that are created without one.", {}, int16_max),
+    number<&B::replica_lag_time_max_ms>("replica.lag.time.max.ms", "30000", 1,
+        {500, 1'000, 5'000, 30'000},
+        "A follower that has not reached the leader's log end for this long leaves the ISR."),
+    number<&B::replica_fetch_wait_max_ms>("replica.fetch.wait.max.ms", "500", 0, {10, 100, 500},
+        "The longest that a leader parks a follower's fetch; at most replica.lag.time.max.ms."),
+    number<&B::replica_fetch_min_bytes>("replica.fetch.min.bytes", "1", 0, {1, 1, 200, 4'096},
+        "A follower's fetch is parked until this many bytes are there."),
+    number<&B::replica_fetch_max_bytes>("replica.fetch.max.bytes", "1048576", 0,
+        {0, 500, 10'000, mebibyte},
+        "The most a follower asks of one partition; the first batch comes whole whatever its size."),
+    number<&B::replica_fetch_response_max_bytes>("replica.fetch.response.max.bytes", "10485760", 0,
+        {0, 1'000, 100'000, 10 * mebibyte},
+        "The most a follower asks of one fetch; the first batch comes whole whatever its size."),
+    number<&B::replica_fetch_backoff_ms>("replica.fetch.backoff.ms", "1000", 0, {1, 50, 1'000},
+        "How long a follower waits before it fetches again after an error."),
+    number<&B::replica_high_watermark_checkpoint_interval_ms>(
+        "replica.high.watermark.checkpoint.interval.ms", "5000", 1, {50, 500, 5'000},
+        "How often high watermarks are written to replication-offset-checkpoint."),
+    number<&B::log_flush_offset_checkpoint_interval_ms>("log.flush.offset.checkpoint.interval.ms",
+        "60000", 0, {100, 2'000, 60'000},
+        "How often recovery points are written to recovery-point-offset-checkpoint."),
+    number<&B::broker_session_timeout_ms>("broker.session.timeout.ms", "9000", 1,
+        {1'000, 3'000, 9'000},
+        "A broker that has sent no heartbeat for this long is fenced."),
+    number<&B::broker_heartbeat_interval_ms>("broker.heartbeat.interval.ms", "2000", 1,
+        {100, 500, 2'000},
+        "How often a broker sends a heartbeat to the controller."),
+    number<&B::request_timeout_ms>("request.timeout.ms", "30000", 1, {1'000, 5'000, 30'000},
+        "How long the node waits for the answer to a request of its own."),
+    number<&B::queued_max_request_bytes>("queued.max.request.bytes", "-1", -1,
+        {-1, 2 * mebibyte, 16 * mebibyte},
+        "At this many bytes of unanswered requests, reading pauses on client listeners; -1: never."),
+    number<&B::socket_request_max_bytes>("socket.request.max.bytes", "104857600", 1,
+        {mebibyte, 2 * mebibyte, 100 * mebibyte},
+        "A connection that announces a larger request is closed."),
+    number<&B::connections_max_idle_ms>("connections.max.idle.ms", "600000",
+        std::numeric_limits<std::int64_t>::min(), {2'000, 20'000, 600'000},
+        "A connection without a request for this long is closed; negative: never."),
+    number<&B::fetch_max_bytes>("fetch.max.bytes", "57671680", 1'024, {1'024, 20'000, 57'671'680},
+        "The most that one fetch answer carries; the first batch comes whole whatever its size."),
+    number<&B::max_incremental_fetch_session_cache_slots>(
+        "max.incremental.fetch.session.cache.slots", "1000", 0, {0, 1, 2, 1'000},
+        "How many fetch sessions are kept; a fetcher that finds no slot sends full requests."),
+    number<&B::producer_id_expiration_ms>("producer.id.expiration.ms", "86400000", 1,
+        {3'600'000, 86'400'000},
+        "A producer that has appended nothing for this long is forgotten by its partitions."),
+
+    number<&T::min_insync_replicas>("min.insync.replicas", "1", 1, {1, 2, 2, 3},
+        "The smallest ISR with which acks=all is accepted and the high watermark moves.",
+        "min.insync.replicas"),
+    boolean<&T::unclean_leader_election_enable>("unclean.leader.election.enable", "false",
+        {0, 0, 1},
+        "Whether a replica outside the ISR and ELR may lead when nobody else can.",
+        "unclean.leader.election.enable"),
+    number<&T::flush_messages>("flush.messages", int64_max_text, 1, {1, 1, 2, 10, never},
+        "The log is synced when this many records are unsynced; with 1, before any of them counts.",
+        "log.flush.interval.messages"),
+    number<&T::flush_ms>("flush.ms", int64_max_text, 0, {20, 200, 2'000, never},
+        "The log is synced when a record has been unsynced for this long.",
+        "log.flush.interval.ms"),
+    number<&T::segment_bytes>("segment.bytes", "1073741824", mebibyte, {mebibyte, 1'073'741'824},
+        "A segment that would grow past this is closed and a new one begun.", "log.segment.bytes"),
+    number<&T::internal_segment_bytes>("internal.segment.bytes", "0", 0,
+        {0, 1'024, 4'096, 50'000},
+        "For tests: overrides segment.bytes without its lower bound; 0 leaves it unset."),
+    number<&T::segment_index_bytes>("segment.index.bytes", "10485760", 4,
+        {48, 240, 4'096, 10 * mebibyte},
+        "The size at which an index is full, which closes its segment.", "log.index.size.max.bytes"),
+    number<&T::index_interval_bytes>("index.interval.bytes", "4096", 0, {0, 1, 300, 4'096},
+        "An index entry is made after this many bytes of batches.", "log.index.interval.bytes"),
+    number<&T::max_message_bytes>("max.message.bytes", "1048588", 0, {20'000, 100'000, 1'048'588},
+        "The largest batch that is accepted, after compression.", "message.max.bytes"),
+    choice<&T::message_timestamp_type>("message.timestamp.type", "CreateTime",
+        {named("CreateTime", TimestampType::create_time),
+         named("LogAppendTime", TimestampType::log_append_time)},
+        {0, 1}, "Whose time a record carries: its producer's or its append's.",
+        "log.message.timestamp.type"),
+    number<&T::message_timestamp_before_max_ms>("message.timestamp.before.max.ms", int64_max_text, 0,
+        {86'400'000, never},
+        "A producer's timestamp may lie this far behind the broker's clock.",
+        "log.message.timestamp.before.max.ms"),
+    number<&T::message_timestamp_after_max_ms>("message.timestamp.after.max.ms", "3600000", 0,
+        {3'600'000, never}, "A producer's timestamp may lie this far ahead of the broker's clock.",
+        "log.message.timestamp.after.max.ms"),
+    choice<&T::compression_type>("compression.type", "producer",
+        {named("producer", TopicCompression::producer),
+         named("uncompressed", TopicCompression::uncompressed),
+         named("gzip", TopicCompression::gzip), named("snappy", TopicCompression::snappy),
+         named("lz4", TopicCompression::lz4), named("zstd", TopicCompression::zstd)},
+        {0, 0, 1, 2, 3, 4, 5}, "How batches are stored; producer keeps them as they were sent.",
+        "compression.type"),
+
+    number<&F::eligible_leader_replicas_version>("eligible.leader.replicas.version", "1", 0, {0, 1},
+        "1 keeps the replicas that left a too small ISR electable (KIP-966); 0 does not.", {}, 1),
+
+    text<&C::client_id>("client.id", "", "The name that the client gives itself in requests."),
+    text<&C::bootstrap_servers>("bootstrap.servers", "",
+        "host:port of nodes to ask first, separated by commas."),
+    number<&C::request_timeout_ms>("request.timeout.ms", "30000", 0, {300, 2'000, 30'000},
+        "How long a client waits for an answer before it breaks the connection and tries anew."),
+    number<&C::retry_backoff_ms>("retry.backoff.ms", "100", 0, {1, 20, 100},
+        "How long a client waits before the first retry; it doubles with each."),
+    number<&C::retry_backoff_max_ms>("retry.backoff.max.ms", "1000", 0, {20, 200, 1'000},
+        "The longest wait before a retry."),
+    number<&C::reconnect_backoff_ms>("reconnect.backoff.ms", "50", 0, {1, 10, 50},
+        "How long a client waits before it connects to the same node again."),
+    number<&C::metadata_max_age_ms>("metadata.max.age.ms", "300000", 0, {500, 5'000, 300'000},
+        "Metadata older than this is fetched again though nothing is wrong."),
+
+    choice<&P::acks>("acks", "all", {{"all", -1}, {"-1", -1}, {"0", 0}, {"1", 1}},
+        {-1, -1, -1, 0, 1},
+        "What a producer waits for: nothing, the leader's append, or the whole ISR."),
+    boolean<&P::enable_idempotence>("enable.idempotence", "true", {0, 1, 1},
+        "Whether records carry producer id and sequence, so that retries are not appended twice."),
+    number<&P::retries>("retries", "2147483647", 0, {0, 1, 5, int32_max},
+        "How often a failed request is sent again, within delivery.timeout.ms."),
+    number<&P::delivery_timeout_ms>("delivery.timeout.ms", "120000", 0, {3'000, 20'000, 120'000},
+        "A record that is not acknowledged within this time has failed."),
+    number<&P::linger_ms>("linger.ms", "5", 0, {0, 1, 5, 100},
+        "How long a batch that is not full waits for more records."),
+    number<&P::batch_size>("batch.size", "16384", 0, {0, 200, 1'000, 16'384},
+        "The size at which a batch is sent at once; 0: a record a batch."),
+    number<&P::max_in_flight_requests_per_connection>("max.in.flight.requests.per.connection", "5",
+        1, {1, 2, 5},
+        "How many unanswered requests a connection carries; with idempotence at most 5."),
+    choice<&P::compression_type>("compression.type", "none",
+        {named("none", Compression::none), named("gzip", Compression::gzip),
+         named("snappy", Compression::snappy), named("lz4", Compression::lz4),
+         named("zstd", Compression::zstd)},
+        {0, 1, 2, 3, 4}, "The codec of the batches that a producer makes."),
+
+    number<&K::fetch_min_bytes>("fetch.min.bytes", "1", 0, {1, 1, 200, 4'096},
+        "A fetch is parked until this many bytes are there."),
+    number<&K::fetch_max_wait_ms>("fetch.max.wait.ms", "500", 0, {1, 50, 500},
+        "The longest that a fetch is parked."),
+    number<&K::fetch_max_bytes>("fetch.max.bytes", "52428800", 0, {0, 1'000, 52'428'800},
+        "The most asked of one fetch; the first batch comes whole whatever its size."),
+    number<&K::max_partition_fetch_bytes>("max.partition.fetch.bytes", "1048576", 0,
+        {0, 500, mebibyte},
+        "The most asked of one partition; the first batch comes whole whatever its size."),
+    choice<&K::isolation_level>("isolation.level", "read_uncommitted",
+        {named("read_uncommitted", Isolation::read_uncommitted),
+         named("read_committed", Isolation::read_committed)},
+        {0, 1}, "Whether undecided and aborted transactions are read."),
+    choice<&K::auto_offset_reset>("auto.offset.reset", "latest",
+        {named("latest", OffsetReset::latest), named("earliest", OffsetReset::earliest),
+         named("none", OffsetReset::none)},
+        {1}, "Where a consumer goes when its offset is gone: latest, earliest, or an error."),
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Row> table() { return rows; }
+
+}  // namespace klamm::config
