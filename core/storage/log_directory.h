@@ -1,0 +1,149 @@
+#pragma once
+// One log directory: its identity, lock, clean-stop marker and checkpoints, and the partitions in
+// it. Routes the disk's answers to them. Checkpoints are replaced by temporary file, sync, rename,
+// sync of the directory.
+//
+// Always holds: the marker is durably gone before any log opens, so a crash later is unproven; a
+// recovery point stands in the checkpoint only after the sync that it promises; when one log's disk
+// fails, the directory and all its logs are offline.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/storage/partition_log.h"
+
+namespace klamm::storage {
+
+/// What meta.properties holds (version 1).
+struct DirectoryIdentity {
+    std::string cluster_id;
+    BrokerId node;
+    Uuid directory;
+    friend bool operator==(const DirectoryIdentity&, const DirectoryIdentity&) = default;
+};
+
+enum class DirectoryPhase : std::uint8_t { fresh, starting, ready, closing, closed, offline };
+
+class LogDirectory final : public RecoveryPoints {
+  public:
+    /// Tokens carry owners from `owner_first` up, below `owner_end`: the first is the directory's,
+    /// each log opened takes the next.
+    LogDirectory(std::string path, TokenOwner owner_first, TokenOwner owner_end);
+    ~LogDirectory() override;
+
+    /// Begins: makes the directory if it is missing, locks it, reads identity, marker and
+    /// checkpoints, removes the marker durably. Ends ready or offline. `expected.directory` is used
+    /// only when there is no meta.properties yet; another cluster or node is an error.
+    void start(env::Env& env, const DirectoryIdentity& expected);
+    /// Whether this token belongs here. on_event() ignores foreign tokens.
+    [[nodiscard]] bool owns(env::Token token) const {
+        return owner_of(token) >= owner_first_ && owner_of(token) < owner_next_;
+    }
+    /// Gives the answer to whom it concerns. Returns the log that it touched, or nullptr.
+    PartitionLog* on_event(env::Env& env, const env::ReadDone& done);
+    PartitionLog* on_event(env::Env& env, const env::Synced& done);
+    PartitionLog* on_event(env::Env& env, const env::Listed& done);
+    /// Takes a log's failure over to the directory and all its logs; to be called after a turn in
+    /// which an append answered offline. on_event() does it by itself.
+    void settle(const Turn& turn);
+
+    /// Opens (or makes) a partition's log; needs phase ready. `name` is `<topic>-<partition>`.
+    PartitionLog& open_log(env::Env& env, TopicPartition partition, const std::string& name,
+                           const LogConfig& config);
+    [[nodiscard]] PartitionLog* find(TopicPartition partition);
+
+    /// Begins to write the recovery points of all logs, and the noted high watermarks, to their
+    /// checkpoints. One runs, at most one waits.
+    void checkpoint(env::Env& env);
+    void note_high_watermark(const std::string& name, Offset high_watermark);
+    /// As read at start; nothing for an unknown partition.
+    [[nodiscard]] std::optional<Offset> checkpointed_high_watermark(const std::string& name) const;
+
+    /// Clean stop: closes all logs, writes the checkpoints, then the marker with `epoch`. Ends in
+    /// phase closed; if any log is not open then, without a marker.
+    void close(env::Env& env, BrokerEpoch epoch);
+
+    [[nodiscard]] DirectoryPhase phase() const { return phase_; }
+    [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+    [[nodiscard]] const DirectoryIdentity& identity() const { return identity_; }
+    /// Whether the previous stop was proven clean by a marker.
+    [[nodiscard]] bool clean_start() const { return clean_; }
+    /// The broker epoch in that marker, or -1: what registration sends (contract I4).
+    [[nodiscard]] BrokerEpoch previous_epoch() const { return previous_epoch_; }
+
+    // RecoveryPoints
+    [[nodiscard]] Offset durable_at_most(std::string_view log) const override;
+    void lower(env::Env& env, std::string_view log, Offset point) override;
+
+  private:
+    using Offsets = std::map<std::string, Offset, std::less<>>;
+    enum class Work : std::uint8_t {
+        list,
+        read_identity,
+        read_marker,
+        read_points,
+        read_watermarks,
+        sync_start,
+        sync_file,
+        sync_names,
+        sync_marker,
+        sync_marker_name,
+    };
+    struct Checkpointing {
+        bool running = false;
+        bool again = false;
+        std::uint32_t outstanding = 0;
+        Offsets points;  // being written
+        env::FileId points_file = env::FileId::none;
+        env::FileId watermarks_file = env::FileId::none;
+    };
+
+    [[nodiscard]] env::Token token(Work work) const {
+        return (env::Token{owner_first_} << 32) | static_cast<env::Token>(work);
+    }
+    [[nodiscard]] std::string path_of(std::string_view file) const;
+    PartitionLog* log_of(env::Token token);
+    void fail(const Turn& turn, const Error& error, const std::string& file);
+    void after_log_event(env::Env& env);
+    Status begin(env::Env& env);
+    Status listed(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
+    Status took_file(env::Env& env, Work work, ByteView bytes);
+    Status loaded(env::Env& env);
+    Status start_checkpoint(env::Env& env);
+    Status checkpoint_synced(env::Env& env);
+    void finish_checkpoint(env::Env& env);
+    void advance_close(env::Env& env);
+    Status write_marker(env::Env& env);
+
+    std::string path_;
+    TokenOwner owner_first_;
+    TokenOwner owner_next_;
+    TokenOwner owner_end_;
+    DirectoryPhase phase_ = DirectoryPhase::fresh;
+    std::optional<Error> failure_;
+    DirectoryIdentity identity_;
+    bool identity_found_ = false;
+    bool clean_ = false;
+    BrokerEpoch previous_epoch_ = no_broker_epoch;
+    env::FileId lock_ = env::FileId::none;
+    env::FileId starting_file_ = env::FileId::none;
+    std::map<std::uint8_t, env::FileId> reading_;
+    std::uint32_t starting_ = 0;  // answers still awaited while starting
+
+    std::vector<std::unique_ptr<PartitionLog>>
+        logs_;  // in the order of opening; index = owner - first - 1
+    std::map<TopicPartition, PartitionLog*> by_partition_;
+    Offsets points_;             // as the checkpoint has them durably, or higher than it may have
+    Offsets lowered_;            // ceilings asked for by logs that are cutting
+    Offsets watermarks_;         // noted
+    Offsets watermarks_loaded_;  // as found at start
+    Checkpointing checkpointing_;
+    bool closing_checkpoint_ = false;
+    BrokerEpoch closing_epoch_ = no_broker_epoch;
+    env::FileId marker_file_ = env::FileId::none;
+};
+
+}  // namespace klamm::storage

@@ -1,0 +1,283 @@
+#pragma once
+// One partition's log on one disk, in Kafka's files: batches in segments, two sparse indexes each,
+// producer snapshots, the leader epoch checkpoint. FORMAT.md draws the files and says what each
+// step makes durable.
+//
+// Phases: closed → opening → open ⇄ truncating; open → closing → closed; any → offline.
+// Always holds:
+//   log_start() <= recovery point = flushed_end() <= log_end(); everything below flushed_end() was
+//   covered by a sync that succeeded, names and cut tails included;
+//   nothing is appended over a cut before the cut is durable;
+//   after a failed write or sync the log is offline and trusts nothing until it is opened again.
+// Effects go to env::Disk: D calls at once, reads and syncs with tokens of this log's owner, whose
+// answers come back through on_event. Never blocks; a turn reads or scans a bounded slice.
+// It does not know who leads: high watermarks, waiting rows and connections are its caller's.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/env/env.h"
+#include "core/log/leader_epoch_cache.h"
+#include "core/log/producer_state.h"
+#include "core/storage/log_config.h"
+#include "core/storage/read_plan.h"
+#include "core/storage/segment.h"
+#include "core/storage/tail_cache.h"
+
+namespace klamm::storage {
+
+class Recovery;
+class ProducerReload;
+
+/// The high half of every token of one object; the low half is its own affair.
+using TokenOwner = std::uint32_t;
+constexpr TokenOwner owner_of(env::Token token) { return static_cast<TokenOwner>(token >> 32); }
+
+struct OpenHints {
+    bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
+    Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
+};
+
+enum class LogPhase : std::uint8_t { closed, opening, open, truncating, closing, offline };
+
+enum class AppendOutcome : std::uint8_t {
+    appended,
+    duplicate,               // base and last are those of the batch that is here already
+    out_of_order_sequence,   // nothing was appended, by the producer's state
+    invalid_producer_epoch,  //
+    invalid_transaction,     //
+    too_large,               // above max.message.bytes
+    corrupt,                 // a fetched batch whose checksum or form is wrong
+    misplaced,               // a fetched batch that does not follow the log's end or epoch
+    offline,                 // the log is not open, or the write failed (then it is offline now)
+};
+
+struct Appended {
+    AppendOutcome outcome = AppendOutcome::appended;
+    Offset base = no_offset;
+    Offset last = no_offset;
+    std::uint64_t bytes = 0;
+    std::uint32_t batches = 0;
+};
+
+/// Why a log went offline. `position` and `offset` are those of the first bad batch, or of where
+/// the failing write would have gone.
+struct OfflineReason {
+    Error error;
+    std::string file;
+    std::uint64_t position = 0;
+    Offset offset = no_offset;
+    bool disk_failed = false;  // the whole directory is suspect, not these bytes alone
+};
+
+/// Keeps recovery points on disk for the logs of a directory (see LogDirectory).
+class RecoveryPoints {
+  public:
+    virtual ~RecoveryPoints() = default;
+    /// The point of `log` as it stands durably in the checkpoint, or as it may soon stand there.
+    [[nodiscard]] virtual Offset durable_at_most(std::string_view log) const = 0;
+    /// Asks for the checkpoint to be rewritten with at most `point` for `log`; when that is durable
+    /// PartitionLog::on_recovery_point_lowered follows.
+    virtual void lower(env::Env& env, std::string_view log, Offset point) = 0;
+};
+
+class PartitionLog {
+  public:
+    /// `directory` is the log directory's path ("" is the root), `name` the partition's directory
+    /// in it, `<topic>-<partition>`. Tokens carry `owner`. `points` outlives the log.
+    PartitionLog(TopicPartition partition, std::string directory, std::string name,
+                 LogConfig config, TokenOwner owner, RecoveryPoints& points);
+    ~PartitionLog();
+    PartitionLog(const PartitionLog&) = delete;
+    PartitionLog& operator=(const PartitionLog&) = delete;
+
+    // --- life
+    /// Begins to open, making what is missing. Ends in phase open (LogOpened is stated) or offline.
+    void open(env::Env& env, const OpenHints& hints);
+    /// True when the token is this log's; the answer has then been taken.
+    bool on_event(env::Env& env, const env::ReadDone& done);
+    bool on_event(env::Env& env, const env::Synced& done);
+    bool on_event(env::Env& env, const env::Listed& done);
+    void on_recovery_point_lowered(env::Env& env);
+    /// Flushes everything, writes the producer snapshot, ends in phase closed. Only from open.
+    void close(env::Env& env);
+    /// The directory failed elsewhere: this log is offline too.
+    void fail(const Turn& turn, OfflineReason reason);
+
+    [[nodiscard]] LogPhase phase() const { return phase_; }
+    [[nodiscard]] bool opened() const {
+        return phase_ == LogPhase::open || phase_ == LogPhase::truncating;
+    }
+    /// Set exactly in phase offline.
+    [[nodiscard]] const std::optional<OfflineReason>& offline() const { return offline_; }
+
+    // --- writing; only in phase open, else the outcome is offline
+    /// Appends one validated batch at the end, giving it its offsets and `epoch`. Its payload is
+    /// written from where it is and kept in the tail cache, not copied.
+    Appended append_as_leader(const Turn& turn, env::Disk& disk, const Buffer& batch,
+                              LeaderEpoch epoch, log::Origin origin = log::Origin::client);
+    /// Appends fetched batches as they are: the first must continue the log, epochs must not fall
+    /// nor exceed `epoch`, every checksum must hold. All or nothing; a cut last batch is ignored.
+    Appended append_as_follower(const Turn& turn, env::Disk& disk, const Buffer& batches,
+                                LeaderEpoch epoch);
+    /// Notes that a leader took up `epoch` at the log's end.
+    void assign_epoch(LeaderEpoch epoch);
+    /// Begins to cut everything from `end` up, which lies in [log_start, log_end]. Until phase is
+    /// open again nothing may be appended; log_end() falls some turns later. Close what
+    /// pinned_above(end) names first.
+    void truncate_to(env::Env& env, Offset end);
+    /// Begins to drop everything and to start anew, empty, at `start`.
+    void truncate_fully_and_start_at(env::Env& env, Offset start);
+
+    // --- durability
+    /// Asks that everything appended so far be made durable. One flush runs, at most one waits.
+    void flush(env::Env& env);
+    /// Flushes if flush.messages is reached; to be called at the end of a turn that appended.
+    void maybe_flush(env::Env& env);
+    [[nodiscard]] bool flushing() const { return flush_.running; }
+    /// Everything below was covered by a sync that succeeded; also the recovery point.
+    [[nodiscard]] Offset flushed_end() const { return flushed_end_; }
+
+    // --- reading
+    [[nodiscard]] Offset log_start() const { return log_start_; }
+    [[nodiscard]] Offset log_end() const { return log_end_; }
+    /// Whole batches from the one that holds `from`, below `limit`, at most `bytes_max`; with
+    /// `min_one` the first of them whatever its size. `from` at the limit gives an empty plan.
+    ReadPlan read(env::Env& env, Offset from, std::uint64_t bytes_max, Offset limit, bool min_one);
+    /// The first record at or after `from` whose timestamp is at least `timestamp`.
+    TimestampLookup offset_for_timestamp(env::Env& env, Timestamp timestamp);
+    /// Tickets of plans and lookups that waited and may be asked for again now.
+    std::vector<ReadTicket> take_ready() { return std::exchange(ready_, {}); }
+    /// While pinned, the plan's file range must not be cut under the network.
+    PinId pin(const ReadPlan& plan);
+    void unpin(PinId pin);
+    /// The pins of ranges that reach past `end`, ascending.
+    [[nodiscard]] std::vector<PinId> pinned_above(Offset end) const;
+
+    [[nodiscard]] const log::LeaderEpochCache& epoch_cache() const { return epochs_; }
+    [[nodiscard]] const log::ProducerStateTable& producer_state() const { return producers_; }
+    [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
+    [[nodiscard]] TopicPartition partition() const { return partition_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] const LogConfig& config() const { return config_; }
+    void set_config(const LogConfig& config) { config_ = config; }
+    /// Digest of offsets and epochs, for comparing runs.
+    [[nodiscard]] std::uint64_t digest() const;
+
+  private:
+    enum class Work : std::uint8_t { none, recovery, reload, flush_file, flush_names, cut, chunk };
+    struct Flush {
+        bool running = false;
+        bool again = false;
+        Offset target{0};
+        std::uint32_t outstanding = 0;
+        env::FileId epoch_file = env::FileId::none;
+    };
+    struct Cut {
+        Offset end{0};
+        bool fully = false;
+        bool lowering = false;
+        std::uint32_t outstanding = 0;
+        env::FileId epoch_file = env::FileId::none;
+    };
+    struct Pin {
+        PinId id;
+        Offset end;
+    };
+    struct Chunk {  // bytes of a log file read while walking to a batch
+        env::FileId file;
+        std::uint64_t position;
+        Buffer bytes;
+    };
+    struct Walk {
+        enum class State : std::uint8_t { found, end, waiting, failed } state;
+        std::uint64_t position = 0;
+        Bytes header{};
+    };
+
+    // partition_log.cc
+    env::Token token(Work work);
+    Work take(env::Token token);
+    void finish_open(env::Env& env);
+    void go_offline(const Turn& turn, OfflineReason reason);
+    void disk_failed(const Turn& turn, const Error& error, const std::string& file,
+                     std::uint64_t position);
+    [[nodiscard]] Segment& active() { return segments_.back(); }
+    [[nodiscard]] std::size_t segment_of(Offset offset) const;
+    void advance_close(env::Env& env);
+
+    // partition_append.cc
+    struct Incoming {
+        ByteView bytes;
+        Buffer head;  // rewritten header, or empty: `bytes` are written as they are
+        Buffer rest;
+    };
+    bool append_all(const Turn& turn, env::Disk& disk, std::vector<Incoming>& batches,
+                    bool as_leader);
+    bool write_run(const Turn& turn, env::Disk& disk, const std::vector<Incoming>& batches,
+                   std::size_t from, std::size_t to, bool as_leader);
+    [[nodiscard]] bool must_roll(const record::BatchView& batch, std::uint64_t pending_bytes) const;
+    Status roll(env::Disk& disk);
+    Status write_index_entries(env::Disk& disk, Segment& segment);
+
+    // partition_flush.cc
+    void start_flush(env::Env& env);
+    void advance_flush(env::Env& env, const env::Synced& done, Work work);
+    void finish_flush(env::Env& env);
+    void begin_cut(env::Env& env);
+    Status cut_files(env::Env& env);
+    Status start_anew(env::Disk& disk);
+    Status sync_cut(env::Env& env);
+    void advance_cut(env::Env& env, const env::Synced& done);
+    void finish_cut(env::Env& env);
+
+    // partition_read.cc
+    Walk header_at(env::Env& env, const Segment& segment, std::uint64_t position);
+    Result<std::size_t> bytes_at(env::Env& env, const Segment& segment, std::uint64_t position,
+                                 MutableByteView out);
+    void forget_chunks();
+
+    TopicPartition partition_;
+    std::string name_;
+    std::string path_;    // of the partition's directory
+    std::string parent_;  // of the log directory
+    LogConfig config_;
+    TokenOwner owner_;
+    RecoveryPoints& points_;
+
+    LogPhase phase_ = LogPhase::closed;
+    std::optional<OfflineReason> offline_;
+    OpenHints hints_;
+    std::unique_ptr<Recovery> recovery_;
+    std::unique_ptr<ProducerReload> reload_;
+
+    std::vector<Segment> segments_;  // ascending; the last is active
+    log::LeaderEpochCache epochs_;
+    log::ProducerStateTable producers_;
+    std::set<Offset> snapshots_;
+    Offset log_start_{0};
+    Offset log_end_{0};
+    Offset flushed_end_{0};
+    bool names_dirty_ = false;   // names in the directory not yet synced
+    bool epochs_dirty_ = false;  // the cache is newer than its file
+    Flush flush_;
+    std::optional<Cut> cut_;
+
+    TailCache tail_;
+    std::deque<Chunk> chunks_;
+    std::map<ReadTicket, Chunk> chunk_reads_;
+    std::vector<ReadTicket> ready_;
+    std::vector<Pin> pins_;
+    std::uint64_t pins_made_ = 0;
+
+    std::map<std::uint32_t, Work> working_;  // by the low half of the token
+    std::uint32_t tokens_made_ = 0;
+};
+
+}  // namespace klamm::storage
