@@ -45,6 +45,12 @@ constexpr std::int32_t increment_sequence(std::int32_t sequence, std::int32_t in
         0x7fffffffU);
 }
 
+/// `offset` + `distance` for numbers that a peer or a disk may have made up: it wraps.
+constexpr Offset wrapping_offset(Offset offset, std::int64_t distance) {
+    return Offset(static_cast<std::int64_t>(static_cast<std::uint64_t>(offset.value) +
+                                            static_cast<std::uint64_t>(distance)));
+}
+
 /// A batch of magic 2. Construction needs the whole header (61 bytes); records() and crc_holds()
 /// need the whole batch. Owns nothing.
 class BatchView {
@@ -76,8 +82,10 @@ class BatchView {
     /// The base timestamp is then the time from which the cleaner may drop tombstones (KIP-534).
     [[nodiscard]] bool has_delete_horizon() const { return has(attribute::delete_horizon); }
     [[nodiscard]] std::int32_t last_offset_delta() const { return at<std::int32_t>(23); }
-    [[nodiscard]] Offset last_offset() const { return base_offset() + last_offset_delta(); }
-    [[nodiscard]] Offset next_offset() const { return last_offset() + 1; }
+    [[nodiscard]] Offset last_offset() const {
+        return wrapping_offset(base_offset(), last_offset_delta());
+    }
+    [[nodiscard]] Offset next_offset() const { return wrapping_offset(last_offset(), 1); }
     [[nodiscard]] Timestamp base_timestamp() const { return Timestamp(at<std::int64_t>(27)); }
     [[nodiscard]] Timestamp max_timestamp() const { return Timestamp(at<std::int64_t>(35)); }
     [[nodiscard]] ProducerId producer_id() const { return ProducerId(at<std::int64_t>(43)); }

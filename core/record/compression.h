@@ -22,6 +22,9 @@ namespace klamm::record {
 /// "none", "gzip", "snappy", "lz4", "zstd", as in the configuration compression.type.
 const char* to_string(Compression compression);
 
+/// Whether compress() takes this level.
+bool level_in_range(Compression compression, std::optional<int> level);
+
 /// Compresses `bytes`. `level` follows the codec's own scale (gzip 1 to 9, lz4 1 to 17, zstd
 /// -131072 to 22; snappy has none); without it, Kafka's default: gzip 6, lz4 fast, zstd 3.
 /// Failure::invalid for a level out of range.
@@ -32,9 +35,14 @@ Result<Bytes> compress(Compression compression, ByteView bytes,
 /// Failure::invalid when the input is not wholly in the codec's format.
 Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t bytes_max);
 
-/// The records of a batch, decompressed if they were compressed. `owned` holds what `records`
-/// views then; without compression, `records` views the batch itself.
+/// The records of a batch, decompressed if they were compressed: `owned` holds what `records`
+/// views then. Without compression, `records` views the batch itself. Moves, but does not copy.
 struct PlainRecords {
+    explicit PlainRecords(ByteView in_batch) : records(in_batch) {}
+    explicit PlainRecords(Bytes decompressed) : owned(std::move(decompressed)), records(owned) {}
+    PlainRecords(PlainRecords&&) = default;
+    PlainRecords& operator=(PlainRecords&&) = default;
+
     Bytes owned;
     ByteView records;
 };

@@ -83,7 +83,7 @@ inline Timestamp record_timestamp(const BatchView& batch, const Record& record) 
 
 /// The offset of a record of `batch`, once the batch has its place in the log.
 inline Offset record_offset(const BatchView& batch, const Record& record) {
-    return batch.base_offset() + record.offset_delta;
+    return wrapping_offset(batch.base_offset(), record.offset_delta);
 }
 
 }  // namespace klamm::record
