@@ -27,6 +27,7 @@ struct BrokerImage {
     std::vector<Endpoint> endpoints;
     std::optional<std::string> rack;
     std::vector<Uuid> log_dirs;
+    std::int64_t registered_at = -1;  // metadata offset of the registration's record
 
     /// May lead: neither fenced nor leaving.
     [[nodiscard]] bool active() const { return !fenced && !in_controlled_shutdown; }

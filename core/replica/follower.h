@@ -41,7 +41,8 @@ struct FetchAnswer {
 
 enum class FollowerStep : std::uint8_t {
     append,          // append the records (there may be none), then call on_appended
-    truncate,        // cut the log to `offset`, then call on_truncated, then fetch again
+    truncate,        // cut the log to `offset`, then call on_truncated, then fetch again. The epoch
+                     // cache loses every epoch that starts there or later, even if no record goes.
     restart_at,      // drop the log and start it anew at `offset`, then call on_restarted
     ask_ends,        // ask the leader for EARLIEST and LATEST, then call on_leader_ends
     retry,           // fetch again after a back-off

@@ -116,7 +116,9 @@ class LeaderState {
     LeaderState(BrokerId self, TopicPartition partition, const metadata::PartitionImage& state,
                 const LeaderSettings& settings, const LogEnds& log, Offset high_watermark,
                 Instant now);
-    /// States the fact, and moves the watermark if the leader alone is in sync.
+    /// States the fact, and moves the watermark if the leader alone is in sync. The node assigns
+    /// the epoch, from this start on, in the log's epoch cache; so it does when on_metadata() has
+    /// raised epoch().
     LeaderEffects begin(const Turn& turn, const metadata::ClusterImage& image);
 
     /// Newer metadata of this partition that still names this broker: a new ISR, or a new epoch,

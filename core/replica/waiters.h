@@ -2,13 +2,15 @@
 // Rows that wait at one partition: produce requests with acks=all for the high watermark, fetches
 // for more to read. A row is bound to the leader epoch in which it was made; when that epoch is no
 // longer led here, every row is given back with not_leader_or_follower, never completed by another
-// leader's progress. Rows come out in the order (offset, token) or (deadline, token).
+// leader's progress. Rows come out in the order (epoch, offset, token) or by deadline.
 //
 // A token is the node's name for the reply (a part of one, where a request spans partitions).
 
+#include <compare>
 #include <cstdint>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/base/time.h"
@@ -24,8 +26,8 @@ struct ProduceRow {
     LeaderEpoch epoch;
     Instant deadline;
     friend auto operator<=>(const ProduceRow& a, const ProduceRow& b) {
-        return std::tie(a.required, a.token, a.epoch, a.deadline) <=>
-               std::tie(b.required, b.token, b.epoch, b.deadline);
+        return std::tie(a.epoch, a.required, a.token, a.deadline) <=>
+               std::tie(b.epoch, b.required, b.token, b.deadline);
     }
     friend bool operator==(const ProduceRow&, const ProduceRow&) = default;
 };
@@ -54,7 +56,7 @@ class ProduceWaiters {
   private:
     void remove(const ProduceRow& row);
 
-    std::set<ProduceRow> by_required_;
+    std::set<ProduceRow> by_required_;  // older epochs first
     std::set<std::pair<Instant, ProduceRow>> by_deadline_;
 };
 
