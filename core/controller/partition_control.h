@@ -9,14 +9,14 @@
 
 #include "core/base/facts.h"
 #include "core/controller/partition_change.h"
-#include "core/metadata/error_code.h"
 #include "core/metadata/image.h"
+#include "core/protocol/error_code.h"
 
 namespace klamm::controller {
 
 using facts::PartitionChangeCause;
 using metadata::ClusterImage;
-using metadata::ErrorCode;
+using protocol::ErrorCode;
 
 /// One record to append. `cause` means something for partitions only.
 struct Decided {

@@ -61,10 +61,10 @@ FollowerAction FollowerState::on_fetch_answer(const Turn& turn, const FetchAnswe
 
     const EpochEnd& leader = *answer.diverging;
     Offset to = leader.end;
-    if (!leader.known()) {
+    if (!known(leader)) {
         // The leader cannot say; Kafka starts over from the watermark.
         to = high_watermark_;
-    } else if (local.known()) {
+    } else if (known(local)) {
         // KIP-279: if the leader's epoch is not ours either, cut to the end of our next lower one
         // and ask again; the next fetch does that by itself.
         to = local.epoch == leader.epoch ? std::min(local.end, leader.end) : local.end;

@@ -13,13 +13,13 @@
 #include <string>
 
 #include "core/base/turn.h"
-#include "core/metadata/error_code.h"
 #include "core/metadata/image.h"
+#include "core/protocol/error_code.h"
 #include "core/replica/log_facts.h"
 
 namespace klamm::replica {
 
-using metadata::ErrorCode;
+using protocol::ErrorCode;
 
 /// What a Fetch for this partition carries.
 struct FetchPosition {

@@ -95,7 +95,7 @@ FetchDecision LeaderState::on_follower_fetch(const Turn& turn, const ClusterImag
                 {}};
     std::optional<EpochEnd> diverging;
     if (fetch.last_fetched_epoch != no_leader_epoch) {
-        if (!fetch.epoch_end.known()) return {ErrorCode::offset_out_of_range, std::nullopt, {}};
+        if (!known(fetch.epoch_end)) return {ErrorCode::offset_out_of_range, std::nullopt, {}};
         if (fetch.fetch_offset < log_.start)
             return {ErrorCode::offset_out_of_range, std::nullopt, {}};
         if (fetch.epoch_end.epoch < fetch.last_fetched_epoch ||

@@ -21,14 +21,14 @@
 #include <vector>
 
 #include "core/base/turn.h"
-#include "core/metadata/error_code.h"
 #include "core/metadata/image.h"
+#include "core/protocol/error_code.h"
 #include "core/replica/log_facts.h"
 
 namespace klamm::replica {
 
 using metadata::BrokerIds;
-using metadata::ErrorCode;
+using protocol::ErrorCode;
 
 struct LeaderSettings {
     Duration lag_max = seconds(30);  // replica.lag.time.max.ms

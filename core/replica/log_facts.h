@@ -4,6 +4,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/turn.h"
+#include "core/log/leader_epoch_cache.h"
 
 namespace klamm::replica {
 
@@ -15,16 +16,13 @@ struct LogEnds {
     friend bool operator==(const LogEnds&, const LogEnds&) = default;
 };
 
-/// What an epoch cache answers to "where does `epoch` end": the largest epoch it has that is at
-/// most the one asked, and one past that epoch's last offset; {no_leader_epoch, no_offset} when it
-/// cannot say (KIP-101, KIP-279).
-struct EpochEnd {
-    LeaderEpoch epoch = no_leader_epoch;
-    Offset end = no_offset;
+/// What an epoch cache answers to "where does this epoch end" (KIP-101, KIP-279).
+using log::EpochEnd;
 
-    [[nodiscard]] bool known() const { return epoch != no_leader_epoch && end != no_offset; }
-    friend bool operator==(const EpochEnd&, const EpochEnd&) = default;
-};
+/// Whether the cache could say.
+[[nodiscard]] constexpr bool known(const EpochEnd& end) {
+    return end.epoch != no_leader_epoch && end.end != no_offset;
+}
 
 /// The offset that a follower puts into its next Fetch, and up to which it so claims to hold the
 /// log. With flush.messages=1 (`flush_each`) that is what it has flushed: while it lies below the
