@@ -67,8 +67,9 @@ class LogChecker {
     /// held to the rules again.
     void permit_loss(std::int32_t partition, std::int64_t from, std::int64_t to);
 
-    /// A lawful election went back to `end`: high watermarks above it say nothing about the future.
-    void permit_cut(std::int32_t partition, std::int64_t end);
+    /// A lawful election for leader epoch `epoch` went back to `end`: high watermarks above it, of
+    /// earlier epochs, say nothing about the future.
+    void permit_cut(std::int32_t partition, std::int64_t end, std::int32_t epoch);
 
     /// Judges what only the end can show: every hard record that is not below the log start must
     /// have been read after Kind::final_reads (or by any poll, when that event never came). Call
@@ -89,7 +90,7 @@ struct PermittedLoss {
     std::int32_t partition = 0;
     std::int64_t from = 0;
     std::int64_t to = 0;
-    bool cut = true;  // also permit_cut(from)
+    std::int32_t epoch = -1;  // of the leader that went back to `from`; -1: no permit_cut
 };
 
 struct Judgement {

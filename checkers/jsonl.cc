@@ -1,0 +1,256 @@
+// The writer spells each line by hand (it is hot in exports); the reader is strict: each kind has
+// exactly the keys of FORMAT.md, no more and no fewer.
+#include "checkers/jsonl.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <span>
+
+namespace klamm::checkers {
+
+namespace {
+
+using nlohmann::json;
+
+enum class Key : std::uint8_t {
+    partition,
+    outcome,
+    value,
+    acks,
+    offset,
+    epoch,
+    log_start,
+    high_watermark,
+    records,
+};
+
+constexpr std::array<const char*, 9> key_names{"partition", "outcome",        "value",
+                                               "acks",      "offset",         "epoch",
+                                               "log_start", "high_watermark", "records"};
+
+constexpr std::array<Kind, 8> kinds{
+    Kind::send_invoked,   Kind::send_returned,   Kind::poll_invoked, Kind::poll_returned,
+    Kind::latest_invoked, Kind::latest_returned, Kind::reset_told,   Kind::final_reads};
+
+/// The keys of a kind, beyond time, client, operation and kind, in the order of writing.
+std::span<const Key> keys_of(Kind kind) {
+    static constexpr std::array send_invoked{Key::partition, Key::value, Key::acks};
+    static constexpr std::array send_returned{Key::outcome, Key::offset};
+    static constexpr std::array poll_invoked{Key::partition, Key::offset};
+    static constexpr std::array poll_returned{Key::outcome, Key::log_start, Key::high_watermark,
+                                              Key::records};
+    static constexpr std::array latest_invoked{Key::partition};
+    static constexpr std::array latest_returned{Key::outcome, Key::epoch, Key::offset};
+    switch (kind) {
+        case Kind::send_invoked: return send_invoked;
+        case Kind::send_returned: return send_returned;
+        case Kind::poll_invoked: return poll_invoked;
+        case Kind::poll_returned: return poll_returned;
+        case Kind::latest_invoked: return latest_invoked;
+        case Kind::latest_returned: return latest_returned;
+        case Kind::reset_told: return poll_invoked;
+        case Kind::final_reads: return {};
+    }
+    KLAMM_UNREACHABLE();
+}
+
+void write_key(std::string& out, Key key, const Event& event) {
+    auto to = std::back_inserter(out);
+    switch (key) {
+        case Key::partition: fmt::format_to(to, R"(,"partition":{})", event.partition); return;
+        case Key::outcome:
+            fmt::format_to(to, R"(,"outcome":"{}")", to_string(event.outcome));
+            return;
+        case Key::value: fmt::format_to(to, R"(,"value":{})", event.value); return;
+        case Key::acks: fmt::format_to(to, R"(,"acks":{})", event.acks); return;
+        case Key::offset: fmt::format_to(to, R"(,"offset":{})", event.offset); return;
+        case Key::epoch: fmt::format_to(to, R"(,"epoch":{})", event.epoch); return;
+        case Key::log_start: fmt::format_to(to, R"(,"log_start":{})", event.log_start); return;
+        case Key::high_watermark:
+            fmt::format_to(to, R"(,"high_watermark":{})", event.high_watermark);
+            return;
+        case Key::records:
+            out += R"(,"records":[)";
+            for (std::size_t i = 0; i < event.records.size(); ++i) {
+                fmt::format_to(to, "{}[{},{}]", i == 0 ? "" : ",", event.records[i].offset,
+                               event.records[i].value);
+            }
+            out += ']';
+            return;
+    }
+}
+
+/// One line being read; errors name the line and the key.
+class Line {
+  public:
+    Line(std::size_t number, const json& object) : number_(number), object_(object) {}
+
+    [[nodiscard]] Error error(const char* key, const std::string& expected,
+                              const std::string& found) const {
+        return {Failure::invalid, fmt::format("line {}, key \"{}\": expected {}, found {}", number_,
+                                              key, expected, found)};
+    }
+
+    template <class T>
+    Status integer(const char* key, T& out) {
+        const auto at = object_.find(key);
+        if (at == object_.end()) return error(key, expected_of<T>(), "nothing");
+        ++taken_;
+        return integer_of<T>(key, *at, out);
+    }
+
+    template <class T, std::size_t N>
+    Status name(const char* key, const std::array<T, N>& all, T& out) {
+        std::string expected = "one of";
+        for (const T one : all) expected += fmt::format(" {}", to_string(one));
+        const auto at = object_.find(key);
+        if (at == object_.end()) return error(key, expected, "nothing");
+        ++taken_;
+        if (at->is_string()) {
+            for (const T one : all) {
+                if (at->get_ref<const std::string&>() != to_string(one)) continue;
+                out = one;
+                return {};
+            }
+        }
+        return error(key, expected, at->dump());
+    }
+
+    Status records(std::vector<Record>& out) {
+        const auto at = object_.find("records");
+        if (at == object_.end()) return error("records", records_expected, "nothing");
+        ++taken_;
+        if (!at->is_array()) return error("records", records_expected, at->dump());
+        for (const json& pair : *at) {
+            if (!pair.is_array() || pair.size() != 2) {
+                return error("records", records_expected, pair.dump());
+            }
+            Record record;
+            KLAMM_TRY(integer_of("records", pair[0], record.offset));
+            KLAMM_TRY(integer_of("records", pair[1], record.value));
+            out.push_back(record);
+        }
+        return {};
+    }
+
+    /// An error if the line has a key that nobody took.
+    Status all_taken(Kind kind) {
+        if (taken_ == object_.size()) return {};
+        for (const auto& [key, value] : object_.items()) {
+            if (key == "time" || key == "client" || key == "operation" || key == "kind") continue;
+            bool known = false;
+            for (const Key one : keys_of(kind)) {
+                known = known || key == key_names[static_cast<std::size_t>(one)];
+            }
+            if (!known) {
+                return error(key.c_str(), fmt::format("no such key in {}", to_string(kind)),
+                             value.dump());
+            }
+        }
+        return {};
+    }
+
+  private:
+    static constexpr const char* records_expected = "a list of [offset, value]";
+
+    template <class T>
+    static std::string expected_of() {
+        return fmt::format("an integer from {} to {}", std::numeric_limits<T>::min(),
+                           std::numeric_limits<T>::max());
+    }
+
+    template <class T>
+    Status integer_of(const char* key, const json& from, T& out) const {
+        bool fits = false;
+        if (from.is_number_unsigned()) {
+            const auto number = from.get<std::uint64_t>();
+            fits = number <= static_cast<std::uint64_t>(std::numeric_limits<T>::max());
+            if (fits) out = static_cast<T>(number);
+        } else if (from.is_number_integer()) {
+            const auto number = from.get<std::int64_t>();  // negative
+            if constexpr (std::is_signed_v<T>) fits = number >= std::numeric_limits<T>::min();
+            if (fits) out = static_cast<T>(number);
+        }
+        if (!fits) return error(key, expected_of<T>(), from.dump());
+        return {};
+    }
+
+    std::size_t number_;
+    const json& object_;
+    std::size_t taken_ = 0;
+};
+
+Status read_key(Line& line, Key key, Event& event) {
+    constexpr std::array outcomes{Outcome::ok, Outcome::failed, Outcome::unknown};
+    const char* name = key_names[static_cast<std::size_t>(key)];
+    switch (key) {
+        case Key::partition: return line.integer(name, event.partition);
+        case Key::outcome: return line.name(name, outcomes, event.outcome);
+        case Key::value: return line.integer(name, event.value);
+        case Key::acks: return line.integer(name, event.acks);
+        case Key::offset: return line.integer(name, event.offset);
+        case Key::epoch: return line.integer(name, event.epoch);
+        case Key::log_start: return line.integer(name, event.log_start);
+        case Key::high_watermark: return line.integer(name, event.high_watermark);
+        case Key::records: return line.records(event.records);
+    }
+    KLAMM_UNREACHABLE();
+}
+
+Result<Event> read_event(std::size_t number, std::string_view text) {
+    const json object = json::parse(text.begin(), text.end(), nullptr, false);
+    if (!object.is_object()) {
+        return Error{Failure::invalid, fmt::format("line {}: expected a JSON object", number)};
+    }
+    Line line(number, object);
+    Event event;
+    KLAMM_TRY(line.integer("time", event.time));
+    KLAMM_TRY(line.integer("client", event.client));
+    KLAMM_TRY(line.integer("operation", event.operation));
+    KLAMM_TRY(line.name("kind", kinds, event.kind));
+    for (const Key key : keys_of(event.kind)) KLAMM_TRY(read_key(line, key, event));
+    KLAMM_TRY(line.all_taken(event.kind));
+    return event;
+}
+
+}  // namespace
+
+std::string write_event(const Event& event) {
+    std::string out = fmt::format(R"({{"time":{},"client":{},"operation":{},"kind":"{}")",
+                                  event.time, event.client, event.operation, to_string(event.kind));
+    for (const Key key : keys_of(event.kind)) write_key(out, key, event);
+    out += "}\n";
+    return out;
+}
+
+std::string write_history(const History& history) {
+    std::string out;
+    for (const Event& event : history) out += write_event(event);
+    return out;
+}
+
+Result<History> read_history(std::string_view text) {
+    History history;
+    std::size_t number = 0;
+    while (!text.empty()) {
+        ++number;
+        const std::size_t end = text.find('\n');
+        const std::string_view line = text.substr(0, end);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+        Result<Event> event = read_event(number, line);
+        if (!event.ok()) return event.error();
+        if (!history.empty() && event->time < history.back().time) {
+            return Error{Failure::invalid,
+                         fmt::format("line {}, key \"time\": expected at least {}, found {}",
+                                     number, history.back().time, event->time)};
+        }
+        history.push_back(std::move(*event));
+    }
+    return history;
+}
+
+}  // namespace klamm::checkers

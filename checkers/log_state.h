@@ -1,0 +1,169 @@
+#pragma once
+// What the log checker remembers (internal to checkers/): values, the offsets that show them, the
+// mark M, consumers' positions, permitted losses. Only plain lookups here; the rules are in
+// log_checker.cc.
+//
+// Always: a slot of a page holds 0 or 1 + the index of a value; a value knows its latest offset.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "checkers/history.h"
+
+namespace klamm::checkers {
+
+using ValueIndex = std::uint32_t;
+constexpr ValueIndex value_none = 0;  // indexes count from 1
+
+/// The furthest place in the order that is complete: an append at o is place 2o + 1, a read with
+/// high watermark t is place 2t.
+struct Mark {
+    std::int64_t place = -1;
+    Event witness;  // the completion that set it, without its records
+};
+
+struct Value {
+    std::uint64_t value = 0;
+    std::int32_t partition = 0;
+    std::int32_t client = 0;
+    std::uint64_t operation = 0;
+    std::int64_t invoked = 0;
+    std::int64_t returned = -1;
+    std::int64_t read = -1;       // when it was read first; -1: never
+    std::int64_t read_last = -1;  // when it was read last
+    std::int32_t reader = 0;
+    std::uint64_t read_operation = 0;
+    std::int64_t offset = -1;  // where it is held to be: acknowledged with acks=all, or read
+    std::int64_t acked_offset = -1;
+    std::uint32_t losses_before = 0;  // permitted losses known when it was invoked
+    std::int16_t acks = -1;
+    Outcome outcome = Outcome::unknown;
+    bool excused = false;  // what held it at `offset` was lost lawfully
+    bool seen_finally = false;
+    bool order_checked = false;
+    std::int64_t mark = -1;  // M when it was invoked
+    std::uint32_t cuts_before = 0;
+    std::uint32_t mark_witness = 0;  // index of Partition::witnesses
+};
+
+/// An operation that was invoked and has not returned.
+struct Open {
+    Kind kind = Kind::send_invoked;
+    std::int32_t partition = 0;
+    std::int64_t time = 0;
+    std::int64_t offset = -1;
+    ValueIndex value = value_none;
+    std::int64_t mark = -1;
+    std::uint32_t mark_witness = 0;
+    std::uint32_t cuts_before = 0;
+    std::uint64_t latest_before = 0;  // LATEST answers complete by then
+};
+
+struct OpenKey {
+    std::int32_t client = 0;
+    std::uint64_t operation = 0;
+    friend bool operator==(const OpenKey&, const OpenKey&) = default;
+};
+
+struct OpenKeyHash {
+    std::size_t operator()(const OpenKey& key) const {
+        return (key.operation * 0x9e3779b97f4a7c15ULL) ^
+               (static_cast<std::uint64_t>(static_cast<std::uint32_t>(key.client)) << 17);
+    }
+};
+
+/// Offset → value, in pages, so that neither a far offset nor a hole costs anything.
+class Slots {
+  public:
+    static constexpr std::int64_t page_size = 1024;
+
+    [[nodiscard]] ValueIndex at(std::int64_t offset) const {
+        const Page* page = find(offset / page_size);
+        return page == nullptr ? value_none : (*page)[static_cast<std::size_t>(offset % page_size)];
+    }
+    void set(std::int64_t offset, ValueIndex value) {
+        const std::int64_t number = offset / page_size;
+        if (number != last_number_ || last_ == nullptr) {
+            auto& page = pages_[number];
+            if (page == nullptr) page = std::make_unique<Page>();
+            last_number_ = number;
+            last_ = page.get();
+        }
+        (*last_)[static_cast<std::size_t>(offset % page_size)] = value;
+    }
+    /// The first offset in [from, to) that holds a value, or `to`.
+    [[nodiscard]] std::int64_t next(std::int64_t from, std::int64_t to) const {
+        auto page = pages_.lower_bound(from / page_size);
+        for (; page != pages_.end() && page->first * page_size < to; ++page) {
+            const std::int64_t base = page->first * page_size;
+            const std::int64_t begin = from > base ? from - base : 0;
+            for (std::int64_t i = begin; i < page_size && base + i < to; ++i) {
+                if ((*page->second)[static_cast<std::size_t>(i)] != value_none) return base + i;
+            }
+        }
+        return to;
+    }
+
+  private:
+    using Page = std::array<ValueIndex, page_size>;
+
+    [[nodiscard]] const Page* find(std::int64_t number) const {
+        if (number == last_number_ && last_ != nullptr) return last_;
+        const auto page = pages_.find(number);
+        return page == pages_.end() ? nullptr : page->second.get();
+    }
+
+    std::map<std::int64_t, std::unique_ptr<Page>> pages_;
+    std::int64_t last_number_ = -1;
+    Page* last_ = nullptr;
+};
+
+struct OffsetRange {
+    std::int64_t from = 0;
+    std::int64_t to = 0;
+};
+
+struct Cut {
+    std::int64_t end = 0;
+    std::int32_t epoch = 0;
+};
+
+/// Offsets that a poll passed over, and that poll.
+struct Gap {
+    std::int64_t to = 0;
+    Event poll;
+};
+
+/// A LATEST answer that was higher than those of its epoch before it.
+struct LatestAnswer {
+    std::uint64_t sequence = 0;
+    std::int64_t offset = -1;
+    Event witness;
+};
+
+/// Where a consumer is.
+struct Position {
+    std::int64_t next = -1;  // -1: anywhere
+    Event last;              // the poll that brought it there, without its records
+    std::uint32_t losses_before = 0;
+    std::int64_t lost_from = -1;  // the lowest record it has read and that was lost since; -1: none
+};
+
+struct Partition {
+    Slots slots;
+    Mark mark;
+    std::vector<Event> witnesses;      // completions that moved the mark, where they are needed
+    std::vector<OffsetRange> losses;   // permitted, in order of time
+    std::vector<Cut> cuts;             // permitted, in order of time
+    std::map<std::int64_t, Gap> gaps;  // by first offset
+    std::map<std::int32_t, std::vector<LatestAnswer>> latest;  // by epoch
+    std::uint64_t latest_count = 0;
+    std::int64_t log_start_max = -1;
+    std::int64_t fresh_end = 0;  // the end of what is known to have been written since the last cut
+};
+
+}  // namespace klamm::checkers
