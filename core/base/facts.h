@@ -131,6 +131,14 @@ struct ConsumerServed {
     Offset high_watermark;
 };
 
+/// Bytes came over a connection as a batch whose checksum does not hold. Connections carry bytes
+/// faithfully, so whoever sent them sent something other than its log.
+struct CorruptReceived {
+    TopicPartition partition;
+    Offset offset;  // that was fetched
+    BrokerId from;
+};
+
 /// Why the controller wrote a partition's record.
 enum class PartitionChangeCause : std::uint8_t {
     created,
@@ -228,11 +236,11 @@ struct LatestInvoked {
     std::int32_t partition;
 };
 
-using Fact =
-    std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed, LogOffline,
-                 Leading, Following, HighWatermarkMoved, IsrProposed, ProduceAnswered,
-                 ConsumerServed, PartitionCommitted, BrokerRegistered, BrokerFencing, SendInvoked,
-                 SendReturned, PollInvoked, PollReturned, LatestInvoked, LatestReturned>;
+using Fact = std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed,
+                          LogOffline, Leading, Following, HighWatermarkMoved, IsrProposed,
+                          ProduceAnswered, ConsumerServed, PartitionCommitted, BrokerRegistered,
+                          BrokerFencing, SendInvoked, SendReturned, PollInvoked, PollReturned,
+                          LatestInvoked, LatestReturned, CorruptReceived>;
 
 /// Where facts go. `wanted()` is a plain load: nobody builds a fact that nobody wants.
 class Facts {

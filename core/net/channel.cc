@@ -13,17 +13,9 @@ void Channel::ensure(env::Env& env) {
     connection_ = env.network().connect(to_);
 }
 
-void Channel::send(env::Env& env, std::int16_t api_key, std::int16_t api_version,
-                   std::vector<env::Piece> frame, std::uint64_t tag, bool answered) {
+void Channel::send(env::Env& env, std::int16_t api_key, std::int16_t api_version, Pieces frame,
+                   std::uint64_t tag, bool answered) {
     KLAMM_ASSERT(open());
-    std::size_t size = 0;
-    for (const env::Piece& piece : frame) {
-        if (const auto* buffer = std::get_if<Buffer>(&piece)) size += buffer->size();
-        if (const auto* range = std::get_if<env::FileRange>(&piece)) size += range->length;
-    }
-    MutableBuffer prefix(4);
-    store_big_endian(prefix.data(), static_cast<std::int32_t>(size));
-    frame.insert(frame.begin(), prefix.freeze());
     const Instant deadline = env.turn().now + options_.request_timeout;
     if (answered) in_flight_.push_back({correlation_, api_key, api_version, tag, deadline});
     correlation_ = correlation_ == INT32_MAX ? 1 : correlation_ + 1;

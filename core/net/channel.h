@@ -12,6 +12,8 @@
 
 #include "core/env/env.h"
 #include "core/net/frame_reader.h"
+#include "core/net/pieces.h"
+#include "core/protocol/frame.h"
 
 namespace klamm::net {
 
@@ -60,10 +62,20 @@ class Channel {
     /// The correlation id that the next request must carry.
     [[nodiscard]] std::int32_t next_correlation() const { return correlation_; }
 
-    /// Sends one request frame (header with next_correlation(), and body) without its length. Only
-    /// when open(). With `answered` false (Produce with acks=0) nothing is waited for.
-    void send(env::Env& env, std::int16_t api_key, std::int16_t api_version,
-              std::vector<env::Piece> frame, std::uint64_t tag, bool answered = true);
+    /// Sends one request frame (its length, a header with next_correlation(), and body). Only when
+    /// open(). With `answered` false (Produce with acks=0) nothing is waited for.
+    void send(env::Env& env, std::int16_t api_key, std::int16_t api_version, Pieces frame,
+              std::uint64_t tag, bool answered = true);
+
+    /// The same for a typed request without external parts.
+    template <class Request>
+    void send(env::Env& env, const Request& request, int version, std::string_view client_id,
+              std::uint64_t tag, bool answered = true) {
+        send(env, static_cast<std::int16_t>(protocol::Api<Request>::key),
+             static_cast<std::int16_t>(version),
+             to_pieces(protocol::encode_request_frame(request, version, correlation_, client_id)),
+             tag, answered);
+    }
 
     /// Each takes an event if it is this channel's. Requests that can no longer be answered are
     /// appended to `failed`.

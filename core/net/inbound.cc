@@ -12,21 +12,6 @@ namespace {
 // gathered.
 constexpr std::size_t drained_every_bytes = 32 * 1024;
 
-std::size_t bytes_of(const std::vector<env::Piece>& pieces) {
-    std::size_t total = 0;
-    for (const env::Piece& piece : pieces) {
-        if (const auto* buffer = std::get_if<Buffer>(&piece)) total += buffer->size();
-        if (const auto* range = std::get_if<env::FileRange>(&piece)) total += range->length;
-    }
-    return total;
-}
-
-Buffer length_prefix(std::size_t size) {
-    MutableBuffer prefix(4);
-    store_big_endian(prefix.data(), static_cast<std::int32_t>(size));
-    return prefix.freeze();
-}
-
 }  // namespace
 
 void Inbound::accepted(env::Env& env, const env::Accepted& event, bool pauses_at_shard_bound) {
@@ -61,8 +46,7 @@ bool Inbound::received(env::Env& env, const env::Received& event, std::vector<Re
     return true;
 }
 
-void Inbound::respond(env::Env& env, RequestKey key, std::vector<env::Piece> pieces,
-                      std::vector<Pin> pins) {
+void Inbound::respond(env::Env& env, RequestKey key, Pieces pieces, std::vector<Pin> pins) {
     const auto at = sessions_.find(key.connection);
     if (at == sessions_.end()) {
         released_.insert(released_.end(), pins.begin(), pins.end());
@@ -98,12 +82,8 @@ void Inbound::release_ready(env::Env& env, env::ConnectionId connection, Session
         session.slots.pop_front();
         queued_bytes_ -= slot.request_bytes;
         if (slot.silent) continue;
-        const std::size_t size = bytes_of(slot.pieces);
-        std::vector<env::Piece> framed;
-        framed.reserve(slot.pieces.size() + 1);
-        framed.emplace_back(length_prefix(size));
-        std::move(slot.pieces.begin(), slot.pieces.end(), std::back_inserter(framed));
-        session.untracked_bytes += size + 4;
+        const std::uint64_t size = size_of(slot.pieces);
+        session.untracked_bytes += size;
         env::Token token = 0;
         if (!slot.pins.empty() || session.untracked_bytes >= drained_every_bytes) {
             token = ++session.token;
@@ -111,7 +91,7 @@ void Inbound::release_ready(env::Env& env, env::ConnectionId connection, Session
             session.unsent_bytes += session.untracked_bytes;
             session.untracked_bytes = 0;
         }
-        env.network().send(connection, std::move(framed), token);
+        env.network().send(connection, std::move(slot.pieces), token);
     }
     maybe_lend(env, connection, session);
     if (anyone_paused_) lend_paused(env);

@@ -11,6 +11,7 @@
 
 #include "core/env/env.h"
 #include "core/net/frame_reader.h"
+#include "core/net/pieces.h"
 
 namespace klamm::net {
 
@@ -48,11 +49,10 @@ class Inbound {
     /// and says why in the log. False when the connection is not one of these.
     bool received(env::Env& env, const env::Received& event, std::vector<Request>& out);
 
-    /// Answers a request with `pieces` (the frame after its length), releasing it in request order.
-    /// `pins` are given back by take_released() when the last byte has left or the connection has
-    /// closed. A request whose connection has gone is ignored, its pins released.
-    void respond(env::Env& env, RequestKey key, std::vector<env::Piece> pieces,
-                 std::vector<Pin> pins = {});
+    /// Answers a request with `pieces` (the whole frame, its length included), releasing it in
+    /// request order. `pins` are given back by take_released() when the last byte has left or the
+    /// connection has closed. A request whose connection has gone is ignored, its pins released.
+    void respond(env::Env& env, RequestKey key, Pieces pieces, std::vector<Pin> pins = {});
 
     /// Ends a request that has no answer (Produce with acks=0).
     void respond_nothing(env::Env& env, RequestKey key);
@@ -79,7 +79,7 @@ class Inbound {
         std::size_t request_bytes;
         bool done = false;
         bool silent = false;
-        std::vector<env::Piece> pieces;
+        Pieces pieces;
         std::vector<Pin> pins;
     };
     struct Unsent {

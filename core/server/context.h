@@ -1,0 +1,74 @@
+#pragma once
+// What every part of a broker's shard may reach during a turn: the seam, the settings, the newest
+// image, and the way to other parts. Parts never call into each other: they post values, to their
+// own shard too, and the broker delivers them one after another, so that nothing is re-entered.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config/options.h"
+#include "core/env/env.h"
+#include "core/metadata/image.h"
+#include "core/net/inbound.h"
+#include "core/server/mail.h"
+
+namespace klamm::server {
+
+/// A broker's settings, by value.
+struct BrokerSettings {
+    config::BrokerOptions options;
+    env::Endpoint listen;      // clients and brokers; port 0 takes any free one
+    env::Endpoint advertised;  // what others are told; port 0: the one listened on
+    env::Endpoint controller;  // where the metadata node listens
+    std::string cluster;       // cluster.id of meta.properties
+    /// Paths of the log directories under the node's root, one a shard: the shard with index i has
+    /// the i-th. A directory keeps its shard for life.
+    std::vector<std::string> log_dirs = {"data-0"};
+    std::uint64_t tail_cache_bytes = 4 << 20;  // a partition's fresh batches kept in memory
+    net::InboundLimits limits;
+};
+
+class Context {
+  public:
+    explicit Context(BrokerSettings broker_settings) : settings(std::move(broker_settings)) {}
+
+    const BrokerSettings settings;
+    std::shared_ptr<const metadata::ClusterImage> image =
+        std::make_shared<const metadata::ClusterImage>();
+    BrokerEpoch broker_epoch = no_broker_epoch;  // -1 until registered
+
+    [[nodiscard]] BrokerId self() const { return BrokerId(settings.options.node_id); }
+
+    void begin_turn(env::Env& env) { env_ = &env; }
+    void end_turn() { env_ = nullptr; }
+    [[nodiscard]] env::Env& env() const {
+        KLAMM_ASSERT(env_ != nullptr);
+        return *env_;
+    }
+    [[nodiscard]] const Turn& turn() const { return env().turn(); }
+    [[nodiscard]] Instant now() const { return turn().now; }
+
+    /// The shard that holds a partition: hash(topic id, partition) mod S.
+    [[nodiscard]] env::ShardIndex owner_of(const TopicPartition& partition) const;
+
+    /// Sends a value to a shard of this broker, this one included.
+    void post(env::ShardIndex to, MailValue value);
+    /// Sends a value to this shard, to be taken in a later turn, when this turn's effects have
+    /// left.
+    void post_later(MailValue value);
+    /// Takes the oldest value posted to this shard by itself.
+    [[nodiscard]] bool pop_local(MailValue& value);
+
+  private:
+    env::Env* env_ = nullptr;  // of the turn that is running
+    std::deque<MailValue> local_;
+};
+
+/// The name of a partition as directories and checkpoints spell it, "orders-0".
+std::string partition_name(std::string_view topic, PartitionIndex partition);
+
+}  // namespace klamm::server

@@ -1,0 +1,59 @@
+// ListOffsets: where a time, or the log's beginning or end, lies. Each partition is asked of the
+// shard that holds it.
+#include "core/server/requests.h"
+
+namespace klamm::server {
+
+void Requests::handle_list_offsets(Incoming request) {
+    const auto body = protocol::decode<protocol::ListOffsetsRequest>(request.body, request.version);
+    if (!body.ok()) return refuse(request, body.error().text);
+    const std::uint64_t id = ++pending_made_;
+    PendingOffsets& pending = offsets_[id];
+    pending.request = std::move(request);
+    for (std::size_t t = 0; t < body->topics.size(); ++t) {
+        const auto& topic = body->topics[t];
+        protocol::ListOffsetsResponseTopic row{.name = topic.name, .partitions = {}};
+        for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
+            const auto& partition = topic.partitions[p];
+            protocol::ListOffsetsResponsePartition part;
+            part.partition_index = partition.partition_index;
+            const auto found = find(topic.name, Uuid{}, partition.partition_index, part.error_code);
+            const ReplyTo reply{context_.env().shard(), id,
+                                static_cast<std::uint32_t>(pending.parts.size())};
+            pending.parts.push_back({t, p});
+            if (found) {
+                ++pending.outstanding;
+                context_.post(context_.owner_of(*found),
+                              OffsetCommand{.reply = reply,
+                                            .partition = *found,
+                                            .current_epoch = partition.current_leader_epoch,
+                                            .timestamp = partition.timestamp.value,
+                                            .isolation = body->isolation_level,
+                                            .follower = body->replica_id.value >= 0});
+            }
+            row.partitions.push_back(part);
+        }
+        pending.response.topics.push_back(std::move(row));
+    }
+    if (pending.outstanding == 0) finish_offsets(id);
+}
+
+void Requests::on(const OffsetOutcome& outcome) {
+    const auto at = offsets_.find(outcome.reply.pending);
+    KLAMM_ASSERT(at != offsets_.end());
+    PendingOffsets& pending = at->second;
+    const Part part = pending.parts[outcome.reply.part];
+    auto& row = pending.response.topics[part.topic].partitions[part.partition];
+    row.error_code = outcome.error;
+    row.timestamp = outcome.timestamp;
+    row.offset = outcome.offset;
+    row.leader_epoch = outcome.leader_epoch;
+    if (--pending.outstanding == 0) finish_offsets(at->first);
+}
+
+void Requests::finish_offsets(std::uint64_t id) {
+    const auto row = offsets_.extract(id);
+    answer(row.mapped().request, row.mapped().response);
+}
+
+}  // namespace klamm::server

@@ -1,0 +1,89 @@
+// Metadata: brokers that are not fenced, topics by name or id, and who leads what, from the newest
+// image. Topics are not made by asking for them.
+#include <deque>
+
+#include "core/protocol/messages/metadata.h"
+#include "core/server/requests.h"
+
+namespace klamm::server {
+
+namespace {
+
+using protocol::MetadataResponsePartition;
+using protocol::MetadataResponseTopic;
+
+MetadataResponsePartition partition_row(const metadata::ClusterImage& image, PartitionIndex index,
+                                        const metadata::PartitionImage& partition) {
+    MetadataResponsePartition row;
+    row.partition_index = index;
+    row.leader_id = partition.leader;
+    row.leader_epoch = partition.leader_epoch;
+    row.replica_nodes = partition.replicas;
+    row.isr_nodes = partition.isr;
+    for (const BrokerId replica : partition.replicas) {
+        const metadata::BrokerImage* broker = image.broker(replica);
+        if (broker == nullptr || broker->fenced) row.offline_replicas.push_back(replica);
+    }
+    const metadata::BrokerImage* leader = image.broker(partition.leader);
+    if (leader == nullptr || leader->fenced) {
+        row.error_code = ErrorCode::leader_not_available;
+        row.leader_id = no_broker;
+    }
+    return row;
+}
+
+MetadataResponseTopic topic_row(const metadata::ClusterImage& image, const Uuid& id,
+                                const metadata::TopicImage& topic) {
+    MetadataResponseTopic row;
+    row.name = topic.name;
+    row.topic_id = id;
+    for (const auto& [index, partition] : topic.partitions)
+        row.partitions.push_back(partition_row(image, index, partition));
+    return row;
+}
+
+}  // namespace
+
+void Requests::handle_metadata(const Incoming& request) {
+    const auto body = protocol::decode<protocol::MetadataRequest>(request.body, request.version);
+    if (!body.ok()) return refuse(request, body.error().text);
+    const metadata::ClusterImage& image = *context_.image;
+    protocol::MetadataResponse response;
+    response.cluster_id = context_.settings.cluster;
+    for (const auto& [id, broker] : image.brokers()) {
+        if (broker.fenced || broker.endpoints.empty()) continue;
+        protocol::MetadataResponseBroker row;
+        row.node_id = id;
+        row.host = broker.endpoints.front().host;
+        row.port = broker.endpoints.front().port;
+        if (broker.rack) row.rack = *broker.rack;
+        response.brokers.push_back(row);
+        // Controllers are not told to clients in KRaft: any live broker stands for it.
+        if (response.controller_id == no_broker) response.controller_id = id;
+    }
+    const bool all = !body->topics || (request.version == 0 && body->topics->empty());
+    if (all) {
+        for (const auto& [id, topic] : image.topics())
+            response.topics.push_back(topic_row(image, id, topic));
+    } else {
+        for (const protocol::MetadataRequestTopic& asked : *body->topics) {
+            Uuid id = asked.topic_id;
+            if (id.is_zero() && asked.name)
+                id = image.topic_id(std::string(*asked.name)).value_or(Uuid{});
+            const metadata::TopicImage* topic = image.topic(id);
+            if (topic != nullptr) {
+                response.topics.push_back(topic_row(image, id, *topic));
+                continue;
+            }
+            MetadataResponseTopic row;
+            row.name = asked.name;
+            row.topic_id = asked.topic_id;
+            row.error_code = asked.topic_id.is_zero() ? ErrorCode::unknown_topic_or_partition
+                                                      : ErrorCode::unknown_topic_id;
+            response.topics.push_back(row);
+        }
+    }
+    answer(request, response);
+}
+
+}  // namespace klamm::server

@@ -1,0 +1,205 @@
+#pragma once
+// What the shards of a broker say to each other. A connection belongs to the shard that accepted
+// it, a partition to hash(topic id, partition) mod S: the shard with the connection sends commands,
+// the shard with the partition answers with outcomes, and both are values. Between two roles on one
+// shard the same values pass through the shard's own queue, so there is one path and not two.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/env/env.h"
+#include "core/net/inbound.h"
+#include "core/protocol/error_code.h"
+
+namespace klamm::metadata {
+class ClusterImage;
+}
+
+namespace klamm::server {
+
+using protocol::ErrorCode;
+
+/// Which waiting row of which shard an outcome belongs to, and which partition of it.
+struct ReplyTo {
+    env::ShardIndex shard = 0;
+    std::uint64_t pending = 0;
+    std::uint32_t part = 0;
+};
+
+/// Appends one batch, validated already, to a partition that this node may lead.
+struct ProduceCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    Buffer batch;
+    std::int16_t acks = -1;
+    Duration timeout;
+};
+struct ProduceOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    Offset base_offset = no_offset;
+    Timestamp log_append_time = no_timestamp;
+    Offset log_start = no_offset;
+    BrokerId leader = no_broker;  // with an error: who leads as far as known
+    LeaderEpoch leader_epoch = no_leader_epoch;
+};
+
+/// Reads batches from `offset` on: for a consumer up to the high watermark, for a follower up to
+/// the log end, noting its progress unless `recheck`.
+struct ReadCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    Offset offset;
+    LeaderEpoch current_epoch = no_leader_epoch;
+    LeaderEpoch last_fetched_epoch = no_leader_epoch;
+    std::uint64_t bytes_max = 0;
+    bool min_one = false;
+    bool recheck = false;
+    BrokerId follower = no_broker;
+    BrokerEpoch follower_epoch = no_broker_epoch;
+};
+struct ReadOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    Offset high_watermark = no_offset;
+    Offset log_start = no_offset;
+    Offset readable_end = no_offset;  // where this reader's data ended: a watch is on passing it
+    LeaderEpoch diverging_epoch = no_leader_epoch;
+    Offset diverging_end = no_offset;
+    BrokerId leader = no_broker;
+    LeaderEpoch leader_epoch = no_leader_epoch;
+    std::vector<env::Piece> pieces{};
+    std::uint64_t bytes = 0;
+    std::vector<net::Pin> pins{};
+    Offset served_to = no_offset;  // end of the batches in `pieces`
+};
+
+/// Asks to be told once when there is more for this reader than up to `seen_end` (or the
+/// partition's role changes).
+struct WatchCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    Offset seen_end;
+    bool follower = false;
+    Instant deadline;  // after which nobody wants to be told
+};
+struct WatchFired {
+    ReplyTo reply;
+};
+
+/// ListOffsets of one partition.
+struct OffsetCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    LeaderEpoch current_epoch = no_leader_epoch;
+    std::int64_t timestamp = 0;  // or a special one: -1 latest, -2 earliest, -3 max timestamp …
+    std::int8_t isolation = 0;
+    bool follower = false;
+};
+struct OffsetOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    Timestamp timestamp = no_timestamp;
+    Offset offset = no_offset;
+    LeaderEpoch leader_epoch = no_leader_epoch;
+};
+
+/// OffsetForLeaderEpoch of one partition.
+struct EpochEndCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    LeaderEpoch current_epoch = no_leader_epoch;
+    LeaderEpoch epoch = no_leader_epoch;
+};
+struct EpochEndOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    LeaderEpoch epoch = no_leader_epoch;
+    Offset end = no_offset;
+};
+
+/// A newer image of the cluster, from the shard that follows the metadata log to all shards.
+struct ImageArrived {
+    std::shared_ptr<const metadata::ClusterImage> image;
+    BrokerEpoch broker_epoch;
+};
+
+/// A leader wants another ISR; the shard with the controller's channel asks for it.
+struct IsrMember {
+    BrokerId broker;
+    BrokerEpoch epoch;
+};
+struct AlterIsrCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    LeaderEpoch leader_epoch;
+    PartitionEpoch partition_epoch;
+    std::vector<IsrMember> isr{};
+};
+struct AlterIsrOutcome {
+    ReplyTo reply;
+    TopicPartition partition;
+    LeaderEpoch asked_epoch;  // with the next, what was asked
+    PartitionEpoch asked_partition_epoch;
+    bool answered = false;  // false: the outcome is unknown
+    ErrorCode error = ErrorCode::none;
+    BrokerId leader = no_broker;
+    LeaderEpoch leader_epoch = no_leader_epoch;
+    PartitionEpoch partition_epoch{-1};
+    std::vector<BrokerId> isr{};
+};
+
+/// Each shard has a log directory of its own. It is ready, or will never be.
+struct DirectoryStarted {
+    bool ready = false;
+    BrokerEpoch previous_epoch = no_broker_epoch;  // proof of a clean stop, or -1
+};
+/// The logs of the first image that this shard has got are open.
+struct LogsOpened {};
+/// Clean stop: "close your logs", and "they are closed".
+struct CloseLogs {
+    BrokerEpoch broker_epoch;
+};
+struct LogsClosed {
+    bool clean = true;  // every log was flushed and closed
+};
+/// A shard's directory has failed: the broker cannot go on.
+struct DirectoryFailed {};
+
+/// A block of producer ids, from the controller.
+struct ProducerIdsCommand {
+    ReplyTo reply;
+};
+struct ProducerIdsOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    ProducerId first = no_producer_id;
+    std::int32_t count = 0;
+};
+
+/// To itself, in a later turn: the connections that pinned a log's tail are closed, now it may be
+/// cut.
+struct CutNow {
+    TopicPartition partition;
+};
+
+using MailValue =
+    std::variant<ProduceCommand, ProduceOutcome, ReadCommand, ReadOutcome, WatchCommand, WatchFired,
+                 OffsetCommand, OffsetOutcome, EpochEndCommand, EpochEndOutcome, ImageArrived,
+                 AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
+                 LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow>;
+
+/// A MailValue on its way between shards.
+class ShardMail final : public env::Parcel {
+  public:
+    explicit ShardMail(MailValue mail_value) : value(std::move(mail_value)) {}
+    [[nodiscard]] std::uint64_t digest() const override;
+
+    MailValue value;
+};
+
+}  // namespace klamm::server

@@ -1,0 +1,138 @@
+#pragma once
+// One partition on one shard: its log (core/storage), its role (core/replica) and the rows that
+// wait at it. It tells the role what happened to the log, and carries out what the role decides.
+// Which role it has follows from the newest image, and is taken up only when the log is open and
+// not being cut.
+//
+// It does not fetch: the fetcher asks it for its next position and gives it the answers.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/timer_queue.h"
+#include "core/replica/follower.h"
+#include "core/replica/leader.h"
+#include "core/replica/waiters.h"
+#include "core/server/context.h"
+#include "core/server/pins.h"
+#include "core/storage/log_directory.h"
+
+namespace klamm::server {
+
+class ReplicaHost {
+  public:
+    ReplicaHost(Context& context, storage::LogDirectory& directory, Pins& pins,
+                TopicPartition partition, std::string topic);
+
+    /// Takes up the role that the image gives, if the log allows; called for each new image, and
+    /// after log events.
+    void follow_image();
+    /// The log was touched by an answer of the disk.
+    void on_log_event();
+
+    void produce(ProduceCommand command);
+    void read(const ReadCommand& command);
+    void watch(const WatchCommand& command);
+    void find_offset(const OffsetCommand& command);
+    void find_epoch_end(const EpochEndCommand& command);
+    void on(const AlterIsrOutcome& outcome);
+    void on(const CutNow& now);
+
+    // --- as a follower
+    /// Whom it fetches from; no_broker when it leads, or nobody does, or the log is not ready.
+    [[nodiscard]] BrokerId fetches_from() const;
+    [[nodiscard]] std::optional<replica::FetchPosition> next_fetch() const;
+    /// What is left to do after an answer: fetch again at once, after a back-off, or first ask for
+    /// the leader's ends.
+    enum class Next : std::uint8_t { fetch, back_off, ask_ends };
+    Next on_fetched(const replica::FetchAnswer& answer, const Buffer& records);
+    void on_leader_ends(Offset start, Offset end);
+
+    void tick();
+    [[nodiscard]] Instant deadline_min() const;
+
+    [[nodiscard]] storage::PartitionLog& log() { return *log_; }
+    [[nodiscard]] const TopicPartition& partition() const { return partition_; }
+    [[nodiscard]] bool settled() const;  // its log is open, or will never be
+    [[nodiscard]] Offset high_watermark() const;
+    [[nodiscard]] std::uint64_t digest() const;
+
+  private:
+    struct Produced {  // a produce that waits for the high watermark, or for its sync
+        ReplyTo reply;
+        Offset base;
+        Offset last;
+        bool duplicate;
+    };
+
+    [[nodiscard]] replica::LogEnds ends() const;
+    [[nodiscard]] replica::LeaderSettings settings() const;
+    [[nodiscard]] const replica::LeaderState* leader() const {
+        return std::get_if<replica::LeaderState>(&role_);
+    }
+    [[nodiscard]] replica::LeaderState* leader() {
+        return std::get_if<replica::LeaderState>(&role_);
+    }
+    [[nodiscard]] replica::FollowerState* follower() {
+        return std::get_if<replica::FollowerState>(&role_);
+    }
+    [[nodiscard]] const replica::FollowerState* follower() const {
+        return std::get_if<replica::FollowerState>(&role_);
+    }
+
+    void lead(const metadata::PartitionImage& state);
+    void follow(const metadata::PartitionImage& state);
+    void stop_leading();
+    void apply(const replica::LeaderEffects& effects);
+    void propose(const replica::IsrProposal& proposal);
+    void settle_produces();
+    void answer(const replica::ProduceSettled& settled);
+    void answer_produce(const Produced& produced, ErrorCode error, std::int16_t acks);
+    void refuse(const ProduceCommand& command, ErrorCode error);
+    void settle_weak();
+    void wake_readers();
+    void wake_all_readers();
+    void cut(Offset end, bool fully);
+    void begin_cut();
+    void finish_cut();
+    [[nodiscard]] bool ready() const;  // the log is open and no cut is under way
+    void take_waiting_reads();
+    void read_as_follower(const ReadCommand& command, ReadOutcome& outcome);
+    bool fill(const ReadCommand& command, ReadOutcome& outcome, Offset limit);
+    void finish_read(const ReadCommand& command, ReadOutcome outcome);
+
+    Context& context_;
+    storage::LogDirectory& directory_;
+    Pins& pins_;
+    TopicPartition partition_;
+    std::string topic_;
+    std::string name_;
+    storage::PartitionLog* log_ = nullptr;
+    std::variant<std::monostate, replica::LeaderState, replica::FollowerState> role_;
+    Offset high_watermark_{0};  // as last known, whatever the role
+    struct Cut {
+        Offset end;
+        bool fully = false;
+        bool begun = false;  // else connections that pin the tail are being closed first
+    };
+    std::optional<Cut> cut_;
+
+    replica::ProduceWaiters produces_;
+    std::map<replica::ReplyToken, Produced> produced_;
+    std::multimap<Offset, Produced> weak_;  // acks=1 that waits for its sync, by the end it needs
+    replica::FetchWaiters readers_;
+    std::map<replica::ReplyToken, ReplyTo> watching_;
+    std::map<std::pair<env::ShardIndex, std::uint64_t>, replica::ReplyToken> watch_of_;
+    replica::ReplyToken tokens_made_ = 0;
+
+    std::map<storage::ReadTicket, ReadCommand> reads_;      // wait for the disk
+    std::map<storage::ReadTicket, OffsetCommand> lookups_;  // the same
+    std::optional<replica::IsrProposal> sent_;              // the proposal that the controller has
+    TimerQueue<replica::IsrProposal> resend_;
+    Instant lag_check_{0};
+};
+
+}  // namespace klamm::server

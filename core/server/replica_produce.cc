@@ -1,0 +1,111 @@
+// Produce at the partition's leader: append, then answer at once, after the sync, or when the high
+// watermark has passed.
+#include "core/server/replica_host.h"
+
+namespace klamm::server {
+
+namespace {
+
+ErrorCode error_of(storage::AppendOutcome outcome) {
+    switch (outcome) {
+        case storage::AppendOutcome::appended:
+        case storage::AppendOutcome::duplicate: return ErrorCode::none;
+        case storage::AppendOutcome::out_of_order_sequence:
+            return ErrorCode::out_of_order_sequence_number;
+        case storage::AppendOutcome::invalid_producer_epoch:
+            return ErrorCode::invalid_producer_epoch;
+        case storage::AppendOutcome::invalid_transaction: return ErrorCode::invalid_txn_state;
+        case storage::AppendOutcome::too_large: return ErrorCode::message_too_large;
+        case storage::AppendOutcome::corrupt: return ErrorCode::corrupt_message;
+        case storage::AppendOutcome::misplaced: return ErrorCode::invalid_record;
+        case storage::AppendOutcome::offline: return ErrorCode::kafka_storage_error;
+    }
+    KLAMM_UNREACHABLE();
+}
+
+}  // namespace
+
+void ReplicaHost::produce(ProduceCommand command) {
+    auto* state = leader();
+    if (state == nullptr || !ready()) return refuse(command, ErrorCode::not_leader_or_follower);
+    if (const ErrorCode error = state->admit_produce(command.acks); error != ErrorCode::none)
+        return refuse(command, error);
+    const Turn& turn = context_.turn();
+    const storage::Appended appended =
+        log_->append_as_leader(turn, context_.env().disk(), command.batch, state->epoch());
+    if (const ErrorCode error = error_of(appended.outcome); error != ErrorCode::none)
+        return refuse(command, error);
+    const Produced produced{command.reply, appended.base, appended.last,
+                            appended.outcome == storage::AppendOutcome::duplicate};
+    const Offset required = appended.last + 1;
+    if (command.acks == -1) {
+        const replica::ReplyToken token = ++tokens_made_;
+        produced_.emplace(token, produced);
+        produces_.add({token, required, state->epoch(), turn.now + command.timeout});
+    } else if (command.acks == 1) {
+        weak_.emplace(required, produced);
+    } else {
+        answer_produce(produced, ErrorCode::none, 0);
+    }
+    if (!produced.duplicate) {
+        log_->maybe_flush(context_.env());
+        apply(state->on_log(turn, *context_.image, ends()));
+        wake_readers();
+    }
+    settle_weak();
+    settle_produces();
+}
+
+void ReplicaHost::settle_produces() {
+    if (const auto* state = leader())
+        for (const replica::ProduceSettled& row : produces_.settle(context_.turn(), *state))
+            answer(row);
+}
+
+void ReplicaHost::settle_weak() {
+    const auto* state = leader();
+    while (!weak_.empty() && state->acks_one_satisfied(context_.turn(), weak_.begin()->first)) {
+        const auto row = weak_.extract(weak_.begin());
+        answer_produce(row.mapped(), ErrorCode::none, 1);
+    }
+}
+
+void ReplicaHost::answer(const replica::ProduceSettled& settled) {
+    const auto row = produced_.extract(settled.token);
+    answer_produce(row.mapped(), settled.error, -1);
+}
+
+void ReplicaHost::answer_produce(const Produced& produced, ErrorCode error, std::int16_t acks) {
+    const auto* state = leader();
+    ProduceOutcome outcome{.reply = produced.reply, .error = error};
+    if (error == ErrorCode::none) {
+        outcome.base_offset = produced.base;
+        outcome.log_start = log_->log_start();
+    }
+    if (state != nullptr && context_.turn().facts_wanted())
+        context_.turn().state(facts::ProduceAnswered{.partition = partition_,
+                                                     .epoch = state->epoch(),
+                                                     .base_offset = produced.base,
+                                                     .last_offset = produced.last,
+                                                     .acks = acks,
+                                                     .error = static_cast<std::int16_t>(error),
+                                                     .duplicate = produced.duplicate,
+                                                     .committed_isr = state->committed_isr(),
+                                                     .min_isr = state->effective_min_isr()});
+    if (const metadata::PartitionImage* known = context_.image->partition(partition_)) {
+        outcome.leader = known->leader;
+        outcome.leader_epoch = known->leader_epoch;
+    }
+    context_.post(produced.reply.shard, std::move(outcome));
+}
+
+void ReplicaHost::refuse(const ProduceCommand& command, ErrorCode error) {
+    ProduceOutcome outcome{.reply = command.reply, .error = error};
+    if (const metadata::PartitionImage* known = context_.image->partition(partition_)) {
+        outcome.leader = known->leader;
+        outcome.leader_epoch = known->leader_epoch;
+    }
+    context_.post(command.reply.shard, std::move(outcome));
+}
+
+}  // namespace klamm::server

@@ -1,0 +1,82 @@
+#include "core/server/requests.h"
+
+#include <fmt/format.h>
+
+#include "core/protocol/api_versions.h"
+#include "core/protocol/frame.h"
+
+namespace klamm::server {
+
+void Requests::accepted(const env::Accepted& event) {
+    inbound_.accepted(context_.env(), event, true);
+}
+
+bool Requests::received(const env::Received& event) {
+    std::vector<net::Request> requests;
+    if (!inbound_.received(context_.env(), event, requests)) return false;
+    for (const net::Request& request : requests) dispatch(request);
+    return true;
+}
+
+void Requests::dispatch(const net::Request& request) {
+    protocol::Reader reader(request.frame);
+    const auto header = protocol::decode_request_header(reader);
+    Incoming incoming{.key = request.key, .frame = request.frame, .body = {}};
+    if (!header.ok()) return refuse(incoming, header.error().text);
+    incoming.body = reader.bytes(reader.remaining());
+    incoming.version = header->api_version;
+    incoming.correlation = header->correlation_id;
+    const protocol::ApiInfo* api = protocol::find_api(header->api_key);
+    KLAMM_ASSERT(api != nullptr);
+    // ApiVersions answers a version that it does not know; nothing else does.
+    if (!api->serves(incoming.version) && api->key != protocol::ApiKey::api_versions)
+        return refuse(incoming, fmt::format("{} has no version {}", api->name, incoming.version));
+    switch (api->key) {
+        case protocol::ApiKey::api_versions: return handle_api_versions(incoming);
+        case protocol::ApiKey::metadata: return handle_metadata(incoming);
+        case protocol::ApiKey::produce: return handle_produce(std::move(incoming));
+        case protocol::ApiKey::fetch: return handle_fetch(std::move(incoming));
+        case protocol::ApiKey::list_offsets: return handle_list_offsets(std::move(incoming));
+        case protocol::ApiKey::offset_for_leader_epoch:
+            return handle_offset_for_leader_epoch(std::move(incoming));
+        case protocol::ApiKey::init_producer_id:
+            return handle_init_producer_id(std::move(incoming));
+        default: return refuse(incoming, fmt::format("{} is not served here", api->name));
+    }
+}
+
+void Requests::refuse(const Incoming& request, std::string_view why) {
+    context_.env().log(fmt::format("closing a connection: {}", why));
+    inbound_.close(context_.env(), request.key.connection);
+}
+
+std::optional<TopicPartition> Requests::find(std::string_view topic, const Uuid& id,
+                                             PartitionIndex partition, ErrorCode& error) const {
+    const metadata::ClusterImage& image = *context_.image;
+    Uuid topic_id = id;
+    error = ErrorCode::unknown_topic_or_partition;
+    if (id.is_zero()) {
+        const auto found = image.topic_id(std::string(topic));
+        if (!found) return std::nullopt;
+        topic_id = *found;
+    } else if (image.topic(id) == nullptr) {
+        error = ErrorCode::unknown_topic_id;
+        return std::nullopt;
+    }
+    const TopicPartition found{topic_id, partition};
+    if (image.partition(found) == nullptr) return std::nullopt;
+    error = ErrorCode::none;
+    return found;
+}
+
+void Requests::tick() {
+    while (const auto id = fetch_timers_.pop_due(context_.now())) {
+        const auto at = fetches_.find(*id);
+        if (at == fetches_.end()) continue;
+        at->second.deadline = context_.now();
+        // A fetch that is being read is answered when that is done.
+        if (!at->second.reading) restart_fetch(*id, at->second);
+    }
+}
+
+}  // namespace klamm::server

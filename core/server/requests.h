@@ -1,0 +1,161 @@
+#pragma once
+// The client side of one shard: its accepted connections, and one row for each request that spans
+// partitions or waits. A request is decoded as views into its frame, cut into commands for the
+// shards that hold its partitions, and answered when their outcomes are in. Handlers are one file
+// each; each frame's row keeps the frame alive.
+//
+// It decides nothing about partitions, and never touches a log.
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/base/timer_queue.h"
+#include "core/net/inbound.h"
+#include "core/protocol/frame.h"
+#include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/init_producer_id.h"
+#include "core/protocol/messages/list_offsets.h"
+#include "core/protocol/messages/offset_for_leader_epoch.h"
+#include "core/protocol/messages/produce.h"
+#include "core/server/context.h"
+
+namespace klamm::server {
+
+/// A decoded request's surroundings.
+struct Incoming {
+    net::RequestKey key;
+    Buffer frame;
+    ByteView body;
+    std::int16_t version = 0;
+    std::int32_t correlation = 0;
+};
+
+class Requests {
+  public:
+    explicit Requests(Context& context) : context_(context), inbound_(context.settings.limits) {}
+
+    // Events of the seam; false when the connection is not an accepted one.
+    void accepted(const env::Accepted& event);
+    bool received(const env::Received& event);
+    bool drained(const env::Drained& event) { return inbound_.drained(context_.env(), event); }
+    bool closed(const env::Closed& event) { return inbound_.closed(event); }
+
+    // Outcomes of commands.
+    void on(ProduceOutcome outcome);
+    void on(ReadOutcome outcome);
+    void on(const WatchFired& fired);
+    void on(const OffsetOutcome& outcome);
+    void on(const EpochEndOutcome& outcome);
+    void on(const ProducerIdsOutcome& outcome);
+
+    void tick();
+    [[nodiscard]] Instant deadline_min() const { return fetch_timers_.deadline_min(); }
+
+    [[nodiscard]] net::Inbound& inbound() { return inbound_; }
+    /// The port that clients reach, once it is known.
+    void set_port(std::uint16_t port) { port_ = port; }
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+
+  private:
+    struct Part {  // where an outcome belongs in the answer
+        std::size_t topic;
+        std::size_t partition;
+    };
+    struct PendingProduce {
+        Incoming request;
+        protocol::ProduceResponse response;
+        std::vector<Part> parts;
+        std::size_t outstanding = 0;
+        std::int16_t acks = -1;
+        bool failed = false;
+    };
+    struct FetchPart {
+        ReadCommand command;
+        std::optional<ReadOutcome> outcome;
+        std::size_t topic;
+        PartitionIndex partition;
+        std::uint64_t bytes_max;
+    };
+    struct PendingFetch {
+        Incoming request;
+        protocol::FetchRequest body;
+        std::vector<FetchPart> parts;
+        std::size_t next = 0;     // the part being read
+        std::uint64_t bytes = 0;  // gathered so far
+        std::uint64_t bytes_max = 0;
+        std::uint64_t min_bytes = 0;
+        Instant deadline;
+        TimerId timer;
+        bool reading = false;
+        bool waiting = false;
+        bool fired = false;  // word of more came while reading
+        bool from_follower = false;
+    };
+    struct PendingOffsets {
+        Incoming request;
+        protocol::ListOffsetsResponse response;
+        std::vector<Part> parts;
+        std::size_t outstanding = 0;
+    };
+    struct PendingEpochEnds {
+        Incoming request;
+        protocol::OffsetForLeaderEpochResponse response;
+        std::vector<Part> parts;
+        std::size_t outstanding = 0;
+    };
+    struct PendingProducerId {
+        Incoming request;
+    };
+
+    void dispatch(const net::Request& request);
+    void handle_api_versions(const Incoming& request);
+    void handle_metadata(const Incoming& request);
+    void handle_produce(Incoming request);
+    void handle_fetch(Incoming request);
+    void handle_list_offsets(Incoming request);
+    void handle_offset_for_leader_epoch(Incoming request);
+    void handle_init_producer_id(Incoming request);
+
+    void finish_produce(std::uint64_t id);
+    ErrorCode route_produce(std::uint64_t id, std::size_t part, const TopicPartition& partition,
+                            protocol::ProduceResponsePartition& answer,
+                            const protocol::Records& records, Duration timeout);
+    void read_next(std::uint64_t id, PendingFetch& pending);
+    void fetch_gathered(std::uint64_t id, PendingFetch& pending);
+    void restart_fetch(std::uint64_t id, PendingFetch& pending);
+    void answer_fetch(std::uint64_t id, PendingFetch& pending);
+    void finish_offsets(std::uint64_t id);
+    void finish_epoch_ends(std::uint64_t id);
+    void answer_producer_id(const Incoming& request, ErrorCode error, ProducerId id);
+
+    /// The partition that a request names; nothing when the image has none such.
+    [[nodiscard]] std::optional<TopicPartition> find(std::string_view topic, const Uuid& id,
+                                                     PartitionIndex partition,
+                                                     ErrorCode& error) const;
+    /// Refuses a request that cannot be understood: Kafka closes the connection.
+    void refuse(const Incoming& request, std::string_view why);
+
+    template <class Response>
+    void answer(const Incoming& request, const Response& response) {
+        inbound_.respond(context_.env(), request.key,
+                         net::to_pieces(protocol::encode_response_frame(response, request.version,
+                                                                        request.correlation)));
+    }
+
+    Context& context_;
+    net::Inbound inbound_;
+    std::uint16_t port_ = 0;
+    std::uint64_t pending_made_ = 0;
+    std::map<std::uint64_t, PendingProduce> produces_;
+    std::map<std::uint64_t, PendingFetch> fetches_;
+    std::map<std::uint64_t, PendingOffsets> offsets_;
+    std::map<std::uint64_t, PendingEpochEnds> epoch_ends_;
+    std::map<std::uint64_t, PendingProducerId> producer_ids_;
+    TimerQueue<std::uint64_t> fetch_timers_;
+    // Producer ids of the block in hand, [next, end).
+    ProducerId producer_id_next_{0};
+    ProducerId producer_id_end_{0};
+};
+
+}  // namespace klamm::server
