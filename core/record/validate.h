@@ -1,7 +1,7 @@
 #pragma once
 // Is this produced batch fit for the log? The rules, their order and their error codes are those of
 // Kafka 4.1 (ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords, LogValidator),
-// for batches of magic 2. README.md lists the rules and the three places that are stricter.
+// for batches of magic 2. README.md lists the rules and where they are stricter.
 //
 // A pure function of values. It does not change the batch: its outcome says what the header must
 // say when the batch is appended, and append_header writes that. Nothing is allocated for each
