@@ -167,6 +167,22 @@ TEST_CASE("validate: the offset range, the count and the records agree") {
     }
 }
 
+TEST_CASE("validate: the message names the rule") {
+    const auto message = [](const Bytes& batch) { return validate(batch, defaults()).message; };
+    const Bytes batch = simple(3);
+    CHECK(message(with<std::int32_t>(batch, 23, -1)) ==
+          "Batch has an invalid offset range: [0, -1] in topic partition orders-0");
+    CHECK(message(with<std::int32_t>(batch, 57, -3)) ==
+          "Invalid reported count for record batch: -3 in topic partition orders-0");
+    CHECK(message(with<std::int32_t>(batch, 57, 4)) ==
+          "Inconsistent batch offset range [0, 2] and count of records 4 in topic partition "
+          "orders-0");
+    CHECK(message(with_payload(Compression::none, {40, 0})) ==
+          "Found invalid record structure in record 0 in topic partition orders-0");
+    CHECK(message(with_payload(Compression::none, {})) ==
+          "Incorrect declared batch size, premature EOF reached");
+}
+
 TEST_CASE("validate: offsets of records that are not 0 to n-1 call for a rebuild") {
     for (int i = 0; i < compression_count; ++i) {
         BatchBuilder builder(packed(static_cast<Compression>(i)));
@@ -237,6 +253,9 @@ TEST_CASE("validate: clients write no control records, coordinators do") {
     const Bytes marker = end_transaction_batch(Offset(0), LeaderEpoch(0), now, ProducerId(1),
                                                ProducerEpoch(0), {ControlType::commit, 3});
     CHECK(judge(marker) == ErrorCode::invalid_record);
+    const Bytes bare =
+        control_batch(Offset(0), LeaderEpoch(0), now, ControlType::leader_change, Bytes(3));
+    CHECK(judge(bare) == ErrorCode::invalid_record);
     ValidateOptions internal = defaults();
     internal.origin = Origin::internal;
     CHECK(judge(marker, internal) == ErrorCode::none);
