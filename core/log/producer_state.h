@@ -67,7 +67,9 @@ class ProducerStateTable {
     /// Whether `batch`, not yet appended, may follow. A batch without a producer id always may.
     [[nodiscard]] ProducerCheck check(const record::BatchView& batch, Origin origin) const;
     /// Notes `batch` as appended at its offsets, which are not below end(). It is not checked.
-    void append(const record::BatchView& batch);
+    void append(const record::BatchView& batch) { append(batch, batch.records()); }
+    /// The same when the header and the records do not lie together.
+    void append(const record::BatchView& header, ByteView records);
 
     /// The offset up to which batches are taken into account.
     [[nodiscard]] Offset end() const { return end_; }

@@ -17,14 +17,6 @@
 
 namespace klamm::storage {
 
-/// What meta.properties holds (version 1).
-struct DirectoryIdentity {
-    std::string cluster_id;
-    BrokerId node;
-    Uuid directory;
-    friend bool operator==(const DirectoryIdentity&, const DirectoryIdentity&) = default;
-};
-
 enum class DirectoryPhase : std::uint8_t { fresh, starting, ready, closing, closed, offline };
 
 class LogDirectory final : public RecoveryPoints {
@@ -56,8 +48,9 @@ class LogDirectory final : public RecoveryPoints {
     [[nodiscard]] PartitionLog* find(TopicPartition partition);
 
     /// Begins to write the recovery points of all logs, and the noted high watermarks, to their
-    /// checkpoints. One runs, at most one waits.
-    void checkpoint(env::Env& env);
+    /// checkpoints. One runs, at most one waits. To be called from time to time
+    /// (log.flush.offset.checkpoint.interval.ms).
+    void checkpoint(env::Env& env) override;
     void note_high_watermark(const std::string& name, Offset high_watermark);
     /// As read at start; nothing for an unknown partition.
     [[nodiscard]] std::optional<Offset> checkpointed_high_watermark(const std::string& name) const;
@@ -75,17 +68,16 @@ class LogDirectory final : public RecoveryPoints {
     [[nodiscard]] BrokerEpoch previous_epoch() const { return previous_epoch_; }
 
     // RecoveryPoints
-    [[nodiscard]] Offset durable_at_most(std::string_view log) const override;
-    void lower(env::Env& env, std::string_view log, Offset point) override;
+    [[nodiscard]] Offset durable_at_most(std::string_view name) const override;
 
   private:
-    using Offsets = std::map<std::string, Offset, std::less<>>;
     enum class Work : std::uint8_t {
         list,
         read_identity,
         read_marker,
         read_points,
         read_watermarks,
+        sync_identity,
         sync_start,
         sync_file,
         sync_names,
@@ -96,7 +88,7 @@ class LogDirectory final : public RecoveryPoints {
         bool running = false;
         bool again = false;
         std::uint32_t outstanding = 0;
-        Offsets points;  // being written
+        OffsetsByName points;  // being written
         env::FileId points_file = env::FileId::none;
         env::FileId watermarks_file = env::FileId::none;
     };
@@ -104,10 +96,15 @@ class LogDirectory final : public RecoveryPoints {
     [[nodiscard]] env::Token token(Work work) const {
         return (env::Token{owner_first_} << 32) | static_cast<env::Token>(work);
     }
+    [[nodiscard]] static Work work_of(env::Token token) { return static_cast<Work>(token & 0xff); }
     [[nodiscard]] std::string path_of(std::string_view file) const;
     PartitionLog* log_of(env::Token token);
     void fail(const Turn& turn, const Error& error, const std::string& file);
-    void after_log_event(env::Env& env);
+    void take_over(const Turn& turn, const PartitionLog& log);
+    template <class Done>
+    PartitionLog* route(env::Env& env, const Done& done);
+    Status identity_synced(env::Env& env);
+    Status marker_synced(env::Env& env);
     Status begin(env::Env& env);
     Status listed(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
     Status took_file(env::Env& env, Work work, ByteView bytes);
@@ -128,7 +125,6 @@ class LogDirectory final : public RecoveryPoints {
     bool identity_found_ = false;
     bool clean_ = false;
     BrokerEpoch previous_epoch_ = no_broker_epoch;
-    env::FileId lock_ = env::FileId::none;
     env::FileId starting_file_ = env::FileId::none;
     std::map<std::uint8_t, env::FileId> reading_;
     std::uint32_t starting_ = 0;  // answers still awaited while starting
@@ -136,10 +132,9 @@ class LogDirectory final : public RecoveryPoints {
     std::vector<std::unique_ptr<PartitionLog>>
         logs_;  // in the order of opening; index = owner - first - 1
     std::map<TopicPartition, PartitionLog*> by_partition_;
-    Offsets points_;             // as the checkpoint has them durably, or higher than it may have
-    Offsets lowered_;            // ceilings asked for by logs that are cutting
-    Offsets watermarks_;         // noted
-    Offsets watermarks_loaded_;  // as found at start
+    OffsetsByName points_;             // as the checkpoint durably has them
+    OffsetsByName watermarks_;         // noted
+    OffsetsByName watermarks_loaded_;  // as found at start
     Checkpointing checkpointing_;
     bool closing_checkpoint_ = false;
     BrokerEpoch closing_epoch_ = no_broker_epoch;

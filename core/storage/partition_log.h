@@ -26,23 +26,15 @@
 #include "core/log/leader_epoch_cache.h"
 #include "core/log/producer_state.h"
 #include "core/storage/log_config.h"
+#include "core/storage/offline_reason.h"
 #include "core/storage/read_plan.h"
+#include "core/storage/recovery.h"
+#include "core/storage/rescan.h"
 #include "core/storage/segment.h"
 #include "core/storage/tail_cache.h"
+#include "core/storage/token_book.h"
 
 namespace klamm::storage {
-
-class Recovery;
-class ProducerReload;
-
-/// The high half of every token of one object; the low half is its own affair.
-using TokenOwner = std::uint32_t;
-constexpr TokenOwner owner_of(env::Token token) { return static_cast<TokenOwner>(token >> 32); }
-
-struct OpenHints {
-    bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
-    Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
-};
 
 enum class LogPhase : std::uint8_t { closed, opening, open, truncating, closing, offline };
 
@@ -66,25 +58,15 @@ struct Appended {
     std::uint32_t batches = 0;
 };
 
-/// Why a log went offline. `position` and `offset` are those of the first bad batch, or of where
-/// the failing write would have gone.
-struct OfflineReason {
-    Error error;
-    std::string file;
-    std::uint64_t position = 0;
-    Offset offset = no_offset;
-    bool disk_failed = false;  // the whole directory is suspect, not these bytes alone
-};
-
 /// Keeps recovery points on disk for the logs of a directory (see LogDirectory).
 class RecoveryPoints {
   public:
     virtual ~RecoveryPoints() = default;
-    /// The point of `log` as it stands durably in the checkpoint, or as it may soon stand there.
-    [[nodiscard]] virtual Offset durable_at_most(std::string_view log) const = 0;
-    /// Asks for the checkpoint to be rewritten with at most `point` for `log`; when that is durable
-    /// PartitionLog::on_recovery_point_lowered follows.
-    virtual void lower(env::Env& env, std::string_view log, Offset point) = 0;
+    /// The greatest point that the checkpoint may hold for the log `name`, now or after a crash.
+    [[nodiscard]] virtual Offset durable_at_most(std::string_view name) const = 0;
+    /// Asks for the checkpoint to be rewritten from PartitionLog::recovery_point() of every log;
+    /// PartitionLog::on_checkpointed follows when that is durable.
+    virtual void checkpoint(env::Env& env) = 0;
 };
 
 class PartitionLog {
@@ -104,7 +86,8 @@ class PartitionLog {
     bool on_event(env::Env& env, const env::ReadDone& done);
     bool on_event(env::Env& env, const env::Synced& done);
     bool on_event(env::Env& env, const env::Listed& done);
-    void on_recovery_point_lowered(env::Env& env);
+    /// The checkpoint durably holds `point` for this log.
+    void on_checkpointed(env::Env& env, Offset point);
     /// Flushes everything, writes the producer snapshot, ends in phase closed. Only from open.
     void close(env::Env& env);
     /// The directory failed elsewhere: this log is offline too.
@@ -141,8 +124,10 @@ class PartitionLog {
     /// Flushes if flush.messages is reached; to be called at the end of a turn that appended.
     void maybe_flush(env::Env& env);
     [[nodiscard]] bool flushing() const { return flush_.running; }
-    /// Everything below was covered by a sync that succeeded; also the recovery point.
+    /// Everything below was covered by a sync that succeeded.
     [[nodiscard]] Offset flushed_end() const { return flushed_end_; }
+    /// What the checkpoint may hold: flushed_end(), or less while a cut below it is under way.
+    [[nodiscard]] Offset recovery_point() const;
 
     // --- reading
     [[nodiscard]] Offset log_start() const { return log_start_; }
@@ -163,6 +148,8 @@ class PartitionLog {
     [[nodiscard]] const log::LeaderEpochCache& epoch_cache() const { return epochs_; }
     [[nodiscard]] const log::ProducerStateTable& producer_state() const { return producers_; }
     [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
+    /// Whether the log was opened after a clean stop with nothing cut; else the stop was unproven.
+    [[nodiscard]] bool opened_clean() const { return clean_; }
     [[nodiscard]] TopicPartition partition() const { return partition_; }
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] const LogConfig& config() const { return config_; }
@@ -171,18 +158,21 @@ class PartitionLog {
     [[nodiscard]] std::uint64_t digest() const;
 
   private:
-    enum class Work : std::uint8_t { none, recovery, reload, flush_file, flush_names, cut, chunk };
     struct Flush {
         bool running = false;
         bool again = false;
         Offset target{0};
         std::uint32_t outstanding = 0;
+        bool naming = false;  // files are synced, the directory is being
         env::FileId epoch_file = env::FileId::none;
+        std::vector<env::FileId> loose_files;
     };
     struct Cut {
         Offset end{0};
         bool fully = false;
-        bool lowering = false;
+        bool begun = false;     // past the wait for a running flush
+        bool lowering = false;  // waiting for the recovery point to come down durably
+        bool renamed = false;   // files are synced, names are being
         std::uint32_t outstanding = 0;
         env::FileId epoch_file = env::FileId::none;
     };
@@ -190,57 +180,69 @@ class PartitionLog {
         PinId id;
         Offset end;
     };
-    struct Chunk {  // bytes of a log file read while walking to a batch
+    struct Chunk {  // bytes of a log file, read on the way to a batch
         env::FileId file;
         std::uint64_t position;
         Buffer bytes;
     };
-    struct Walk {
-        enum class State : std::uint8_t { found, end, waiting, failed } state;
-        std::uint64_t position = 0;
-        Bytes header{};
-    };
+    enum class Walk : std::uint8_t { ok, waiting, failed };
 
     // partition_log.cc
-    env::Token token(Work work);
-    Work take(env::Token token);
+    void after_recovery(env::Env& env);
     void finish_open(env::Env& env);
     void go_offline(const Turn& turn, OfflineReason reason);
     void disk_failed(const Turn& turn, const Error& error, const std::string& file,
                      std::uint64_t position);
     [[nodiscard]] Segment& active() { return segments_.back(); }
     [[nodiscard]] std::size_t segment_of(Offset offset) const;
-    void advance_close(env::Env& env);
+    void finish_close(env::Env& env);
 
     // partition_append.cc
     struct Incoming {
-        ByteView bytes;
-        Buffer head;  // rewritten header, or empty: `bytes` are written as they are
-        Buffer rest;
+        Buffer head;  // at least the whole header, as it is to be written
+        Buffer rest;  // what follows it; empty when `head` is the whole batch
+        [[nodiscard]] std::uint64_t size() const { return head.size() + rest.size(); }
     };
-    bool append_all(const Turn& turn, env::Disk& disk, std::vector<Incoming>& batches,
+    bool append_all(const Turn& turn, env::Disk& disk, const std::vector<Incoming>& batches,
                     bool as_leader);
     bool write_run(const Turn& turn, env::Disk& disk, const std::vector<Incoming>& batches,
                    std::size_t from, std::size_t to, bool as_leader);
-    [[nodiscard]] bool must_roll(const record::BatchView& batch, std::uint64_t pending_bytes) const;
+    void note_appended(const Turn& turn, const Incoming& batch, bool as_leader);
+    struct Planned {  // what the active segment will be when a run is written
+        Offset base;
+        std::uint64_t size;
+        Timestamp timestamp_first;
+        std::size_t entries;
+    };
+    [[nodiscard]] Planned plan() const;
+    [[nodiscard]] bool must_roll(const record::BatchView& batch, const Planned& segment) const;
     Status roll(env::Disk& disk);
     Status write_index_entries(env::Disk& disk, Segment& segment);
 
     // partition_flush.cc
     void start_flush(env::Env& env);
-    void advance_flush(env::Env& env, const env::Synced& done, Work work);
+    void advance_flush(env::Env& env, const Status& status);
+    Status name_flushed(env::Env& env);
     void finish_flush(env::Env& env);
     void begin_cut(env::Env& env);
+    void lower_then_cut(env::Env& env);
+    void advance_rescan(env::Env& env);
+    void cut_now(env::Env& env);
     Status cut_files(env::Env& env);
     Status start_anew(env::Disk& disk);
     Status sync_cut(env::Env& env);
-    void advance_cut(env::Env& env, const env::Synced& done);
-    void finish_cut(env::Env& env);
+    void advance_cut(env::Env& env, const Status& status);
 
     // partition_read.cc
-    Walk header_at(env::Env& env, const Segment& segment, std::uint64_t position);
-    Result<std::size_t> bytes_at(env::Env& env, const Segment& segment, std::uint64_t position,
-                                 MutableByteView out);
+    Walk bytes_at(env::Env& env, const Segment& segment, std::uint64_t position, std::uint64_t size,
+                  Buffer& out, ReadTicket& ticket);
+    Walk header_at(env::Env& env, const Segment& segment, std::uint64_t position, Buffer& out,
+                   ReadTicket& ticket);
+    void chunk_read(env::Env& env, const env::ReadDone& done);
+    void read_range(env::Env& env, Offset from, std::uint64_t bytes_max, Offset limit, bool min_one,
+                    ReadPlan& plan);
+    Walk search_batch(env::Env& env, const Segment& segment, std::uint64_t position,
+                      Timestamp timestamp, TimestampLookup& lookup);
     void forget_chunks();
 
     TopicPartition partition_;
@@ -248,14 +250,14 @@ class PartitionLog {
     std::string path_;    // of the partition's directory
     std::string parent_;  // of the log directory
     LogConfig config_;
-    TokenOwner owner_;
     RecoveryPoints& points_;
 
     LogPhase phase_ = LogPhase::closed;
     std::optional<OfflineReason> offline_;
     OpenHints hints_;
+    bool clean_ = false;
     std::unique_ptr<Recovery> recovery_;
-    std::unique_ptr<ProducerReload> reload_;
+    std::unique_ptr<Rescan> rescan_;
 
     std::vector<Segment> segments_;  // ascending; the last is active
     log::LeaderEpochCache epochs_;
@@ -264,20 +266,20 @@ class PartitionLog {
     Offset log_start_{0};
     Offset log_end_{0};
     Offset flushed_end_{0};
-    bool names_dirty_ = false;   // names in the directory not yet synced
-    bool epochs_dirty_ = false;  // the cache is newer than its file
+    bool names_dirty_ = false;              // names in the directory not yet synced
+    bool epochs_dirty_ = false;             // the cache is newer than its file
+    std::vector<env::FileId> loose_files_;  // snapshots written but not yet synced, while closing
     Flush flush_;
     std::optional<Cut> cut_;
 
     TailCache tail_;
     std::deque<Chunk> chunks_;
-    std::map<ReadTicket, Chunk> chunk_reads_;
+    std::map<std::uint32_t, Chunk> chunk_reads_;  // by the low half of the token
     std::vector<ReadTicket> ready_;
     std::vector<Pin> pins_;
     std::uint64_t pins_made_ = 0;
 
-    std::map<std::uint32_t, Work> working_;  // by the low half of the token
-    std::uint32_t tokens_made_ = 0;
+    TokenBook tokens_;
 };
 
 }  // namespace klamm::storage

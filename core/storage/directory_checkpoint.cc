@@ -1,0 +1,133 @@
+// The checkpoints of a log directory, and the clean-stop marker that is written after the last.
+
+#include <algorithm>
+
+#include "core/storage/log_directory.h"
+
+namespace klamm::storage {
+
+Offset LogDirectory::durable_at_most(std::string_view name) const {
+    Offset most{0};
+    if (const auto row = points_.find(name); row != points_.end()) most = row->second;
+    if (checkpointing_.running) {
+        const auto row = checkpointing_.points.find(name);
+        if (row != checkpointing_.points.end()) most = std::max(most, row->second);
+    }
+    return most;
+}
+
+void LogDirectory::note_high_watermark(const std::string& name, Offset high_watermark) {
+    watermarks_[name] = high_watermark;
+}
+
+std::optional<Offset> LogDirectory::checkpointed_high_watermark(const std::string& name) const {
+    const auto row = watermarks_loaded_.find(name);
+    if (row == watermarks_loaded_.end()) return std::nullopt;
+    return row->second;
+}
+
+void LogDirectory::checkpoint(env::Env& env) {
+    if (phase_ != DirectoryPhase::ready && phase_ != DirectoryPhase::closing) return;
+    if (checkpointing_.running) {
+        checkpointing_.again = true;
+        return;
+    }
+    const Status started = start_checkpoint(env);
+    if (!started.ok()) fail(env.turn(), started.error(), path_of(recovery_points_file));
+}
+
+Status LogDirectory::start_checkpoint(env::Env& env) {
+    checkpointing_ = {};
+    checkpointing_.running = true;
+    checkpointing_.points = points_;
+    for (const auto& log : logs_) {
+        // A log that is not open keeps what the checkpoint says, so that damage stays damage.
+        if (log->phase() == LogPhase::opening || log->phase() == LogPhase::offline) continue;
+        checkpointing_.points[log->name()] = log->recovery_point();
+    }
+    const auto points = write_temporary(env.disk(), path_of(recovery_points_file),
+                                        as_bytes(offsets_to_text(checkpointing_.points)));
+    if (!points.ok()) return points.error();
+    const auto watermarks = write_temporary(env.disk(), path_of(high_watermarks_file),
+                                            as_bytes(offsets_to_text(watermarks_)));
+    if (!watermarks.ok()) return watermarks.error();
+    checkpointing_.points_file = *points;
+    checkpointing_.watermarks_file = *watermarks;
+    env.disk().sync(*points, token(Work::sync_file));
+    env.disk().sync(*watermarks, token(Work::sync_file));
+    checkpointing_.outstanding = 2;
+    return {};
+}
+
+Status LogDirectory::checkpoint_synced(env::Env& env) {
+    if (--checkpointing_.outstanding > 0) return {};
+    env::Disk& disk = env.disk();
+    KLAMM_TRY(rename_temporary(disk, path_of(recovery_points_file), checkpointing_.points_file));
+    KLAMM_TRY(
+        rename_temporary(disk, path_of(high_watermarks_file), checkpointing_.watermarks_file));
+    disk.sync_directory(path_, token(Work::sync_names));
+    return {};
+}
+
+void LogDirectory::finish_checkpoint(env::Env& env) {
+    const Checkpointing finished = std::exchange(checkpointing_, {});
+    points_ = finished.points;
+    for (const auto& log : logs_) {
+        const auto point = points_.find(log->name());
+        if (point != points_.end()) log->on_checkpointed(env, point->second);
+        take_over(env.turn(), *log);
+    }
+    if (finished.again && !checkpointing_.running) checkpoint(env);
+    if (phase_ != DirectoryPhase::closing || checkpointing_.running) return;
+    if (!closing_checkpoint_) {
+        advance_close(env);
+        return;
+    }
+    const Status written = write_marker(env);
+    if (!written.ok()) fail(env.turn(), written.error(), path_of(clean_shutdown_file));
+}
+
+void LogDirectory::close(env::Env& env, BrokerEpoch epoch) {
+    KLAMM_ASSERT(phase_ == DirectoryPhase::ready);
+    phase_ = DirectoryPhase::closing;
+    closing_epoch_ = epoch;
+    advance_close(env);
+}
+
+/// Closes what is open; when nothing is left but closed and damaged logs, writes the checkpoints.
+void LogDirectory::advance_close(env::Env& env) {
+    if (closing_checkpoint_ || phase_ != DirectoryPhase::closing) return;
+    bool waiting = false;
+    for (const auto& log : logs_) {
+        if (log->phase() == LogPhase::open) log->close(env);
+        take_over(env.turn(), *log);
+        waiting |= log->phase() != LogPhase::closed && log->phase() != LogPhase::offline;
+    }
+    if (waiting || phase_ != DirectoryPhase::closing) return;
+    closing_checkpoint_ = true;
+    checkpoint(env);
+}
+
+/// Only a directory whose every log is closed has stopped cleanly.
+Status LogDirectory::write_marker(env::Env& env) {
+    for (const auto& log : logs_) {
+        if (log->phase() != LogPhase::closed) {
+            phase_ = DirectoryPhase::closed;
+            return {};
+        }
+    }
+    const auto file = write_temporary(env.disk(), path_of(clean_shutdown_file),
+                                      as_bytes(clean_shutdown_text(closing_epoch_)));
+    if (!file.ok()) return file.error();
+    marker_file_ = *file;
+    env.disk().sync(*file, token(Work::sync_marker));
+    return {};
+}
+
+Status LogDirectory::marker_synced(env::Env& env) {
+    KLAMM_TRY(rename_temporary(env.disk(), path_of(clean_shutdown_file), marker_file_));
+    env.disk().sync_directory(path_, token(Work::sync_marker_name));
+    return {};
+}
+
+}  // namespace klamm::storage

@@ -1,0 +1,131 @@
+#pragma once
+// Opens one partition's files and finds what may be trusted (contract I5). FORMAT.md tells the
+// rules; the steps are
+//
+//     listing → loading (metadata, epochs, indexes, then the best producer snapshot) → scanning
+//     (from the recovery point's segment, or the tail after a clean stop) → settling (syncs) → done
+//
+// and at any step failed. Everything that is accepted is synced before it is called durable.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/env/env.h"
+#include "core/log/leader_epoch_cache.h"
+#include "core/log/producer_state.h"
+#include "core/storage/files.h"
+#include "core/storage/log_config.h"
+#include "core/storage/offline_reason.h"
+#include "core/storage/scanner.h"
+#include "core/storage/segment.h"
+#include "core/storage/token_book.h"
+
+namespace klamm::storage {
+
+struct OpenHints {
+    bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
+    Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
+};
+
+class Recovery {
+  public:
+    enum class Phase : std::uint8_t {
+        listing,
+        loading,
+        snapshot,
+        scanning,
+        settling,
+        done,
+        failed
+    };
+
+    /// `directory` is the log directory's path, `path` the partition's in it.
+    Recovery(TopicPartition partition, std::string directory, std::string path,
+             const LogConfig& config, const OpenHints& hints, TokenBook& tokens);
+
+    void begin(env::Env& env);
+    void take(env::Env& env, const env::Listed& done);
+    void take(env::Env& env, const env::ReadDone& done);
+    void take(env::Env& env, const env::Synced& done);
+
+    [[nodiscard]] Phase phase() const { return phase_; }
+
+    // --- when failed
+    OfflineReason failure;
+
+    // --- when done
+    std::vector<Segment> segments;
+    log::LeaderEpochCache epochs;
+    log::ProducerStateTable producers;
+    std::set<Offset> snapshots;
+    Offset end{0};
+    bool created = false;  // there was no log before
+    bool cut = false;      // something was cut: the stop was not clean, whatever the marker said
+    bool settled = false;  // everything below `end` was synced here
+
+  private:
+    enum class File : std::uint8_t { metadata, epochs, index, time_index, first_batch };
+    struct Load {
+        File file;
+        env::FileId id;
+        bool own_handle;  // to be closed when read
+        std::size_t segment;
+    };
+
+    void fail(const Error& error, const std::string& file, bool disk_failed,
+              std::uint64_t position = 0, Offset offset = no_offset);
+    void damaged(const Turn& turn, const Segment& segment, std::uint64_t position, Offset offset,
+                 const char* what);
+    /// Fails on an error; true when all is well.
+    bool check(const Status& status, const std::string& file);
+    Status make(env::Env& env);
+    Status sort_entries(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
+    Status start_loading(env::Env& env);
+    void load(env::Env& env, File file, env::FileId id, bool own_handle, std::uint64_t size,
+              std::size_t segment);
+    void loaded(env::Env& env, const Load& load, ByteView bytes);
+    void decide(env::Env& env);
+    void next_snapshot(env::Env& env);
+    void start_scan(env::Env& env);
+    void start_segment(env::Env& env);
+    void scan(env::Env& env);
+    bool accept(env::Env& env, ByteView batch);
+    void bad(env::Env& env, const char* what);
+    Status cut_at(env::Env& env, std::size_t segment, std::uint64_t position);
+    void finish_scan(env::Env& env);
+    Status settle(env::Env& env);
+    [[nodiscard]] std::size_t segment_of(Offset offset) const;
+
+    TopicPartition partition_;
+    std::string directory_;
+    std::string path_;
+    LogConfig config_;
+    OpenHints hints_;
+    TokenBook& tokens_;
+    Phase phase_ = Phase::listing;
+
+    std::map<std::string, std::uint64_t> sizes_;  // of the files found
+    std::map<std::uint32_t, Load> loads_;         // by the low half of the token
+    std::map<std::size_t, std::pair<Bytes, Bytes>> indexes_;
+    std::optional<Uuid> topic_found_;
+    bool epochs_found_ = false;
+    std::set<Offset> candidates_;  // snapshots not yet tried
+    env::FileId snapshot_file_ = env::FileId::none;
+
+    std::size_t scan_from_ = 0;
+    std::size_t scanning_ = 0;
+    bool tail_only_ = false;   // the scan of scan_from_ begins at its last index entry
+    bool tail_first_ = false;  // the next batch is that entry's
+    bool rewritten_ = false;   // files were changed, so the directory must be synced
+    Scanner scanner_;
+    std::uint32_t outstanding_ = 0;
+    bool naming_ = false;
+    env::FileId epoch_file_ = env::FileId::none;
+    env::FileId metadata_file_ = env::FileId::none;
+    std::vector<env::FileId> close_after_sync_;
+};
+
+}  // namespace klamm::storage

@@ -1,0 +1,218 @@
+// Scanning and settling. A batch is accepted when it stands exactly where the one before it ended,
+// its epoch does not fall and its checksum holds; the first that is not accepted ends the log if it
+// lies at or above the recovery point, and is damage below it.
+
+#include <algorithm>
+
+#include "core/storage/recovery.h"
+
+namespace klamm::storage {
+
+/// The producers are known up to producers.end(); the scan must cover everything from there.
+void Recovery::start_scan(env::Env& env) {
+    phase_ = Phase::scanning;
+    const Segment& last = segments.back();
+    if (tail_only_) {
+        const Offset tail = last.entries.empty() ? last.base : last.entries.back().last + 1;
+        if (producers.end() < tail) tail_only_ = false;
+    }
+    if (!tail_only_) scan_from_ = std::min(scan_from_, segment_of(producers.end()));
+    // Epochs of what is scanned are taken from the batches themselves.
+    if (!tail_only_) epochs.truncate_from_end(segments[scan_from_].base);
+    scanning_ = scan_from_;
+    start_segment(env);
+}
+
+void Recovery::start_segment(env::Env& env) {
+    Segment& segment = segments[scanning_];
+    const std::uint64_t size = segment.size;
+    std::uint64_t from = 0;
+    tail_first_ = tail_only_ && !segment.entries.empty();
+    if (tail_first_) {
+        // Where that batch begins is only known when it is seen; note_batch needs no more than
+        // that `end` is not above it.
+        from = segment.entries.back().position;
+        segment.size = from;
+        segment.end = segment.base;
+        segment.bytes_since_entry = 0;
+    } else {
+        const std::vector<TimeIndexEntry> kept =
+            tail_only_ ? segment.time_entries : std::vector<TimeIndexEntry>{};
+        segment.forget_all();
+        segment.time_entries = kept;
+        segment.time_entries_written = kept.size();
+        if (!kept.empty()) {
+            segment.timestamp_max = kept.back().timestamp;
+            segment.timestamp_max_offset = kept.back().offset;
+        }
+    }
+    scanner_.begin(segment.log, from, size, config_.scan_bytes);
+    scan(env);
+}
+
+void Recovery::scan(env::Env& env) {
+    while (phase_ == Phase::scanning) {
+        ByteView batch;
+        switch (scanner_.next(batch)) {
+            case Scanner::Step::more:
+                scanner_.ask(env.disk(), tokens_.issue(Work::recovery));
+                return;
+            case Scanner::Step::bad: bad(env, "no whole batch stands here"); return;
+            case Scanner::Step::batch:
+                if (!accept(env, batch)) return;
+                break;
+            case Scanner::Step::end:
+                if (scanning_ + 1 == segments.size()) {
+                    finish_scan(env);
+                    return;
+                }
+                if (segments[scanning_].end != segments[scanning_ + 1].base) {
+                    bad(env, "the next segment does not begin where this one ends");
+                    return;
+                }
+                segments[scanning_].note_sealed();
+                ++scanning_;
+                start_segment(env);
+                return;
+        }
+    }
+}
+
+/// Takes the batch in; false when the scan has ended with it.
+bool Recovery::accept(env::Env& env, ByteView bytes) {
+    const record::BatchView batch(bytes);
+    Segment& segment = segments[scanning_];
+    const bool placed = tail_first_ ? batch.base_offset() >= segment.base &&
+                                          batch.last_offset() == segment.entries.back().last
+                                    : batch.base_offset() == segment.end;
+    if (!placed || batch.last_offset_delta() < 0) {
+        bad(env, "a batch does not follow the one before it");
+        return false;
+    }
+    if (!batch.crc_holds() && !env.turn().planted(Bug::recovery_trusts_length)) {
+        bad(env, "a batch's checksum does not hold");
+        return false;
+    }
+    const LeaderEpoch epoch = batch.leader_epoch();
+    if (!tail_only_ && epoch < epochs.latest_epoch()) {
+        bad(env, "a batch's leader epoch is below the one before it");
+        return false;
+    }
+    tail_first_ = false;
+    segment.note_batch(batch, config_.index_interval_bytes);
+    if (epoch.value >= 0 && epoch > epochs.latest_epoch()) {
+        epochs.assign(epoch, batch.base_offset());
+    }
+    if (batch.base_offset() >= producers.end()) producers.append(batch);
+    return true;
+}
+
+void Recovery::bad(env::Env& env, const char* what) {
+    const Segment& segment = segments[scanning_];
+    const Offset offset = tail_first_ ? segment.entries.back().last : segment.end;
+    const std::string file = join_path(path_, segment_file(segment.base, ".log"));
+    if (offset < hints_.recovery_point || tail_first_) {
+        fail({Failure::corrupt, what}, file, false, scanner_.position(), offset);
+        return;
+    }
+    if (!check(cut_at(env, scanning_, scanner_.position()), file)) return;
+    env.turn().state(facts::LogTruncated{partition_, offset, facts::TruncateReason::recovery});
+    finish_scan(env);
+}
+
+Status Recovery::cut_at(env::Env& env, std::size_t segment, std::uint64_t position) {
+    cut = true;
+    tail_only_ = false;
+    rewritten_ = true;
+    while (segments.size() > segment + 1) {
+        KLAMM_TRY(remove_segment(env.disk(), path_, segments.back()));
+        segments.pop_back();
+    }
+    KLAMM_ASSERT(segments.back().size == position);
+    return env.disk().truncate(segments.back().log, position);
+}
+
+void Recovery::finish_scan(env::Env& env) {
+    Segment& last = segments.back();
+    end = last.end;
+    if (end < hints_.recovery_point) {
+        fail({Failure::corrupt, "the log ends below its recovery point"},
+             join_path(path_, segment_file(last.base, ".log")), false, last.size, end);
+        return;
+    }
+    // An epoch without a batch, or the tail of a file that outlived its log.
+    if (epochs.truncate_from_end(end)) rewritten_ = true;
+    // Snapshots above the recovery point may be of batches that a cut had removed.
+    const Offset trusted = cut || !hints_.clean_stop ? hints_.recovery_point : end;
+    for (auto at = snapshots.upper_bound(trusted); at != snapshots.end();) {
+        if (!check(remove_if_there(env.disk(), join_path(path_, segment_file(*at, ".snapshot"))),
+                   path_)) {
+            return;
+        }
+        rewritten_ = true;
+        at = snapshots.erase(at);
+    }
+    producers.set_end(end);
+    if (tail_only_ && !rewritten_ && topic_found_) {
+        phase_ = Phase::done;
+        return;
+    }
+    check(settle(env), path_);
+}
+
+/// Writes what was recomputed and asks for every sync that makes the log durable as it is now.
+Status Recovery::settle(env::Env& env) {
+    phase_ = Phase::settling;
+    env::Disk& disk = env.disk();
+    const auto sync = [&](env::FileId file) {
+        disk.sync(file, tokens_.issue(Work::recovery));
+        ++outstanding_;
+    };
+    for (std::size_t i = scan_from_; i < segments.size(); ++i) {
+        Segment& segment = segments[i];
+        KLAMM_TRY(rewrite_indexes(disk, segment));
+        sync(segment.log);
+        sync(segment.index);
+        sync(segment.time_index);
+        segment.index_dirty = false;
+    }
+    const auto epoch_file =
+        write_temporary(disk, join_path(path_, epoch_checkpoint_file), as_bytes(epochs.to_text()));
+    if (!epoch_file.ok()) return epoch_file.error();
+    epoch_file_ = *epoch_file;
+    sync(epoch_file_);
+    if (!topic_found_) {
+        const auto metadata = write_temporary(disk, join_path(path_, partition_metadata_file),
+                                              as_bytes(partition_metadata_text(partition_.topic)));
+        if (!metadata.ok()) return metadata.error();
+        metadata_file_ = *metadata;
+        sync(metadata_file_);
+    }
+    return {};
+}
+
+void Recovery::take(env::Env& env, const env::Synced& done) {
+    if (phase_ != Phase::settling) return;
+    if (!check(done.status, path_)) return;
+    KLAMM_ASSERT(outstanding_ > 0);
+    if (--outstanding_ > 0) return;
+    if (naming_) {
+        settled = true;
+        phase_ = Phase::done;
+        return;
+    }
+    naming_ = true;
+    env::Disk& disk = env.disk();
+    if (!check(rename_temporary(disk, join_path(path_, epoch_checkpoint_file), epoch_file_), path_))
+        return;
+    if (!topic_found_ &&
+        !check(rename_temporary(disk, join_path(path_, partition_metadata_file), metadata_file_),
+               path_)) {
+        return;
+    }
+    outstanding_ = 2;
+    disk.sync_directory(path_, tokens_.issue(Work::recovery));
+    disk.sync_directory(directory_, tokens_.issue(Work::recovery));
+}
+
+}  // namespace klamm::storage
