@@ -5,6 +5,8 @@
 //
 //   #include "core/protocol/messages/fetch_fields.h"
 //   visit_fields(request, [](const Field& field, auto& value) { ... });
+//   visit_fields(request, other, [](const Field& field, const auto& value, const auto& others) {
+//   ... });
 
 #include <cstdint>
 

@@ -8,6 +8,7 @@ library only. The output is a function of the schema: the same bytes each time.
 their list in record_list.h.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -185,7 +186,8 @@ class Emitter:
                                 *self.read_array(field, value, reader)]
             count = f'{reader}.nullable_array_size(compact, {size})'
             refused = [] if always else \
-                [f'if (count < 0 && version < {field.nullable_from}) {reader}.fail("an array is null that may not be");']
+                [f'if (count < 0 && version < {field.nullable_from})',
+                 f'    {reader}.fail("an array is null that may not be");']
             body = [f'const std::int64_t count = {count};', *refused, 'if (count < 0) {', f'    {value}.reset();',
                     '} else {', f'    {value}.emplace(static_cast<std::size_t>(count));',
                     *('    ' + line for line in self.read_array(field, '*' + value, reader)), '}']
@@ -306,7 +308,8 @@ class Emitter:
     def wrap(self, source, includes, parts, header=True):
         head = BANNER.format(source) + ('#pragma once\n\n' if header else '')
         head += ''.join(f'#include {name}\n' for name in includes)
-        return f'{head}\nnamespace klamm::{self.space} {{\n\n' + '\n'.join(parts) + f'\n}}  // namespace klamm::{self.space}\n'
+        space = f'namespace klamm::{self.space}'
+        return f'{head}\n{space} {{\n\n' + '\n'.join(parts) + f'\n}}  // {space}\n'
 
     def header(self, stem, messages):
         parts = []
@@ -324,7 +327,8 @@ class Emitter:
             for struct in message.struct.inner():
                 top = struct is message.struct
                 if top:
-                    limits = (f'    KLAMM_ASSERT(version >= {struct.low});\n    KLAMM_ASSERT(version <= {struct.high});\n')
+                    limits = (f'    KLAMM_ASSERT(version >= {struct.low});\n'
+                              f'    KLAMM_ASSERT(version <= {struct.high});\n')
                     write = self.write_function(struct, 'encode', '')
                     cut = write.index('{\n') + 2
                     write = write[:cut].replace('[[maybe_unused]] int', 'int') + limits + write[cut:]
@@ -337,21 +341,21 @@ class Emitter:
         parts = []
         for message in messages:
             for struct in message.struct.inner():
-                lines = []
+                one, two = [], []
                 for f in struct.fields:
                     nullable = f.nullable_from if f.nullable_from is not None else 0x7fff
-                    lines.append(f'    visit({self.p}Field{{"{f.name}", {f.low}, {f.high}, {nullable}, '
-                                 f'{str(f.ignorable).lower()}, {str(f.tag is not None).lower()}}}, m.{f.name});')
-                body = '\n'.join(lines)
-                used = '' if lines else '[[maybe_unused]] '
-                parts.append(f'template <class Visitor>\nvoid visit_fields({used}{struct.name}& m, {used}Visitor&& visit) '
-                             f'{{\n{body}\n}}\ntemplate <class Visitor>\nvoid visit_fields({used}const {struct.name}& m, '
-                             f'{used}Visitor&& visit) {{\n{body}\n}}\n')
+                    field = (f'{self.p}Field{{"{f.name}", {f.low}, {f.high}, {nullable}, {str(f.ignorable).lower()}, '
+                             f'{str(f.tag is not None).lower()}}}')
+                    one.append(f'visit({field}, m.{f.name});')
+                    two.append(f'visit({field}, m.{f.name}, other.{f.name});')
+                visitor, constant = ('Visitor&&', 'visit'), f'const {struct.name}&'
+                for lines, given in ((one, [(f'{struct.name}&', 'm'), visitor]), (one, [(constant, 'm'), visitor]),
+                                     (two, [(constant, 'm'), (constant, 'other'), visitor])):
+                    parts.append('template <class Visitor>\n' + self.function('void visit_fields', given, lines))
         return self.wrap(stem + '.txt', ['"core/protocol/fields.h"', f'"{self.include}/{stem}.h"'], parts)
 
 
 def uses(text, name):
-    import re
     return re.search(rf'\b{name}\b', text) is not None
 
 
@@ -365,7 +369,8 @@ def protocol_files(emitter, by_stem):
     messages = sorted((m for ms in by_stem.values() for m in ms), key=lambda m: (m.key, m.kind))
     requests = [m for m in messages if m.kind == 'request']
     keys = ''.join(f'    {snake(m.api)} = {m.key},\n' for m in requests)
-    enum = f'/// The APIs of the schema. Any other number may come from the wire.\nenum class ApiKey : std::int16_t {{\n{keys}}};\n'
+    enum = '/// The APIs of the schema. Any other number may come from the wire.\n' \
+           f'enum class ApiKey : std::int16_t {{\n{keys}}};\n'
     files = {'api_key.h': emitter.wrap('the schema', ['<cstdint>'], [enum])}
     rows = ''
     for m in requests:
@@ -387,10 +392,10 @@ def metadata_files(emitter, by_stem):
     enum = f'/// The key by which a frame names its record.\nenum class RecordType : std::uint32_t {{\n{types}}};\n'
     names = ',\n                            '.join(m.struct.name for m in records)
     headers = [f'"{emitter.include}/{stem}.h"' for stem in by_stem]
+    variant = f'/// Any record of the metadata log.\nusing Record = std::variant<{names}>;\n'
     return {'record_type.h': emitter.wrap('the schema', ['<cstdint>'], [enum]),
             'record_list.h': emitter.wrap('the schema', ['<type_traits>', '<variant>', *headers],
-                                          [f'/// Any record of the metadata log.\nusing Record = std::variant<{names}>;\n',
-                                           for_each('for_each_record', records, 'record')])}
+                                          [variant, for_each('for_each_record', records, 'record')])}
 
 
 def main(arguments):

@@ -22,7 +22,7 @@ public class MakeGolden {
         "OffsetForLeaderEpoch", "AlterPartition", "AllocateProducerIds", "BrokerRegistration", "BrokerHeartbeat"};
     static final String[] records = {"RegisterBroker", "UnregisterBroker", "Topic", "Partition", "Config",
         "PartitionChange", "FenceBroker", "UnfenceBroker", "RemoveTopic", "FeatureLevel", "ProducerIds",
-        "BrokerRegistrationChange", "NoOp"};
+        "BrokerRegistrationChange", "NoOp", "ClearElr"};
     static final int rows = 3;
 
     public static void main(String[] arguments) throws Exception {
@@ -65,9 +65,22 @@ public class MakeGolden {
                     line.put("bytes", record ? frame((ApiMessage) message, (short) version)
                         : body(message, (short) version));
                     line.set("values", withRecords((JsonNode) printed, values));
+                    if (row == 1) putNewest(line, converter, message, values, (short) valid[1]);
                     out.println(mapper.writeValueAsString(line));
                 }
             }
+        }
+    }
+
+    /** The message as the newest version prints it: what its own version lacks is at its default. */
+    static void putNewest(ObjectNode line, Class<?> converter, Message message, JsonNode values, short newest)
+        throws Exception {
+        try {
+            Object printed = converter.getMethod("write", message.getClass(), short.class, boolean.class)
+                .invoke(null, message, newest, true);
+            line.set("newest", withRecords((JsonNode) printed, values));
+        } catch (java.lang.reflect.InvocationTargetException unsupported) {
+            // It has a field that the newest version lacks.
         }
     }
 

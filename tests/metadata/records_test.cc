@@ -43,6 +43,9 @@ TEST_CASE("records: every version of every type is Kafka's, byte for byte, frame
             CHECK(protocol::to_json(std::get<R>(decoded->record), row.version) ==
                   protocol::with_plain_names(row.values));
             CHECK(encode_record(decoded->record, row.version) == row.bytes);
+            if (!row.newest.is_null())
+                CHECK(protocol::to_json(std::get<R>(decoded->record), RecordInfo<R>::version_max) ==
+                      protocol::with_plain_names(row.newest));
             versions.insert(row.version);
         }
         INFO(RecordInfo<R>::name);

@@ -4,9 +4,10 @@
 
 #include "core/protocol/api_versions.h"
 #include "core/protocol/frame.h"
-#include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/fetch_fields.h"
 #include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/metadata.h"
+#include "core/protocol/text.h"
 
 using namespace klamm;
 using namespace klamm::protocol;
@@ -166,4 +167,24 @@ TEST_CASE("headers: a client id may be null and is never compact") {
     CHECK(frame.bytes[12] == 0xff);
     CHECK(frame.bytes[13] == 0xff);
     CHECK(decode<FetchRequest>(reader.bytes(reader.remaining()), 13).ok());
+}
+
+TEST_CASE("text: a message is one line of what is not at its default") {
+    const Bytes batch(70, 0);
+    FetchResponse response;
+    response.throttle_time_ms = 5;
+    response.responses.resize(1);
+    response.responses[0].topic = "trial";
+    response.responses[0].partitions.resize(2);
+    auto& partition = response.responses[0].partitions[1];
+    partition.partition_index = PartitionIndex(1);
+    partition.error_code = ErrorCode::not_leader_or_follower;
+    partition.current_leader = {BrokerId(2), LeaderEpoch(9)};
+    partition.aborted_transactions.reset();
+    partition.records = Records::of(batch);
+    CHECK(to_text(response) ==
+          "{throttle_time_ms=5 responses=[{topic=\"trial\" partitions=[{} {partition_index=1 "
+          "error_code=NOT_LEADER_OR_FOLLOWER current_leader={leader_id=2 leader_epoch=9} "
+          "aborted_transactions=null records=70B}]}]}");
+    CHECK(to_text(FetchRequest{}) == "{}");
 }
