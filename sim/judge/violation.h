@@ -1,7 +1,11 @@
 #pragma once
-// What the judge found red: an invariant of CONTRACT.md or a rule of its ledger, by id.
+// What the judge found red: an invariant of CONTRACT.md or a rule of its ledger, by id. Findings
+// collects them; beyond its bound it only counts.
 
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/time.h"
@@ -13,6 +17,31 @@ struct Violation {
     std::string sentence;
     Instant time;
     BrokerId node = no_broker;  // where it showed; no_broker when it is nobody's
+};
+
+class Findings {
+  public:
+    explicit Findings(std::size_t kept_max) : kept_max_(kept_max) {}
+
+    void report(std::string rule, std::string sentence, Instant time, BrokerId node) {
+        ++total_;
+        if (kept_.size() >= kept_max_) return;
+        kept_.push_back({std::move(rule), std::move(sentence), time, node});
+    }
+    /// What was told contradicts itself: the harness is wrong, not the node.
+    void malformed(std::string sentence, Instant time, BrokerId node) {
+        ++malformed_;
+        report("malformed", std::move(sentence), time, node);
+    }
+    [[nodiscard]] const std::vector<Violation>& kept() const { return kept_; }
+    [[nodiscard]] std::uint64_t total() const { return total_; }
+    [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+
+  private:
+    std::size_t kept_max_;
+    std::vector<Violation> kept_;
+    std::uint64_t total_ = 0;
+    std::uint64_t malformed_ = 0;
 };
 
 }  // namespace klamm::sim
