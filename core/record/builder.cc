@@ -91,6 +91,7 @@ template <class WriteHeaders>
 void BatchBuilder::append_record(Offset offset, Timestamp timestamp, std::optional<ByteView> key,
                                  std::optional<ByteView> value, std::size_t headers_bytes,
                                  WriteHeaders&& write_headers) {
+    KLAMM_ASSERT(bytes_.size() >= batch_header_bytes);  // not spent
     KLAMM_ASSERT(offset > last_offset_);
     const std::int64_t distance = offset - options_.base_offset;
     KLAMM_ASSERT(distance <= INT32_MAX);

@@ -124,6 +124,8 @@ TEST_CASE("compression: what claims to be huge is refused before memory is taken
     // A snappy block of five bytes that claims 4 GiB - 1.
     CHECK(decompress(Compression::snappy, Bytes{0xff, 0xff, 0xff, 0xff, 0x0f}, std::size_t{1} << 40)
               .failure() == Failure::invalid);
+    // Told from a bound that is merely too low: three bytes that claim 5000.
+    CHECK(decompress(Compression::snappy, Bytes{0x88, 0x27, 0}, 100).failure() == Failure::invalid);
     // A zstd frame with a claimed size of 2^60 and a last empty raw block.
     const Bytes zstd = {0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1, 0, 0};
     CHECK(decompress(Compression::zstd, zstd, std::size_t{1} << 40).failure() == Failure::limit);

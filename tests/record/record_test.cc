@@ -161,6 +161,7 @@ TEST_CASE("records: headers are counted and keyed") {
     CHECK_FALSE(parses({0, 0, 0, 1, 1, 4, 2, 'h', 1}));
     CHECK_FALSE(parses({0, 0, 0, 1, 1, 0, 2, 'h', 1}));
     CHECK_FALSE(parses({0, 0, 0, 1, 1, 2, 1, 1}));
+    CHECK_FALSE(parses({0, 0, 0, 1, 1, 2, 1}));
     CHECK_FALSE(parses({0, 0, 0, 1, 1, 0xfe, 0xff, 0xff, 0xff, 0x0f}));
 }
 

@@ -177,6 +177,7 @@ TEST_CASE("validate: the message names the rule") {
     CHECK(message(with<std::int32_t>(batch, 57, 4)) ==
           "Inconsistent batch offset range [0, 2] and count of records 4 in topic partition "
           "orders-0");
+    CHECK(message(with<std::int16_t>(batch, 21, 5)) == "Unknown compression type id: 5");
     CHECK(message(with_payload(Compression::none, {40, 0})) ==
           "Found invalid record structure in record 0 in topic partition orders-0");
     CHECK(message(with_payload(Compression::none, {})) ==
