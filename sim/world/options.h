@@ -28,7 +28,7 @@ struct LinkOptions {
 };
 
 struct NetworkOptions {
-    LinkOptions link;  // of every pair that has none of its own
+    LinkOptions link = {};  // of every pair that has none of its own
     /// Bytes in flight and unread at the receiver, drawn per connection; beyond it bytes wait in
     /// the sender.
     std::uint64_t window_bytes_min = 64 * 1024;
@@ -105,7 +105,7 @@ struct CpuOptions {
 };
 
 struct ClockOptions {
-    Duration wall_offset;        // of this node's wall clock against true time
+    Duration wall_offset = {};   // of this node's wall clock against true time
     std::int64_t drift_ppm = 0;  // of both its clocks; above -900'000
 };
 
@@ -113,15 +113,15 @@ struct NodeSpec {
     std::string name;  // its host name; unique in the world
     env::NodeFactory factory;
     env::ShardIndex shards = 1;
-    ClockOptions clock;
-    DiskOptions disk;
-    CpuOptions cpu;
+    ClockOptions clock = {};
+    DiskOptions disk = {};
+    CpuOptions cpu = {};
 };
 
 struct WorldOptions {
     std::uint64_t seed = 1;
     Timestamp start_wall{1'735'689'600'000};  // true wall time at Instant 0 of the world
-    NetworkOptions network;
+    NetworkOptions network = {};
     std::uint64_t checkpoint_events = 4096;
     std::size_t turns_kept = 64;  // for reports
 };

@@ -14,6 +14,7 @@ constexpr DrawDomain hiccup_domain = draw_domain("world.turn.hiccup");
 constexpr DrawDomain mail_domain = draw_domain("world.mail.delay");
 constexpr DrawDomain compute_domain = draw_domain("world.compute");
 constexpr DrawDomain kill_domain = draw_domain("world.kill.keep");
+constexpr DrawDomain kill_inside_domain = draw_domain("world.kill.inside");
 constexpr DrawDomain kill_bytes_domain = draw_domain("world.kill.keep_bytes");
 }  // namespace
 
@@ -162,8 +163,9 @@ void World::Impl::cut_turn(Machine& machine, Shard& shard) {
     DamageReport report;
     if (keep < d) {
         const std::uint64_t size = machine.disk.recorded_bytes(keep);
-        std::uint64_t bytes =
-            size == 0 ? 0 : draws_.below(size, kill_bytes_domain, shard.key_, shard.turns_);
+        std::uint64_t bytes = 0;  // half of the cuts fall between two calls
+        if (size > 0 && draws_.happens(500'000, kill_inside_domain, shard.key_, shard.turns_))
+            bytes = draws_.below(size, kill_bytes_domain, shard.key_, shard.turns_);
         if (machine.armed_keep_bytes >= 0)
             bytes = std::min(size, static_cast<std::uint64_t>(machine.armed_keep_bytes));
         report = machine.disk.keep_prefix(keep, bytes);
