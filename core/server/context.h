@@ -40,6 +40,7 @@ class Context {
     std::shared_ptr<const metadata::ClusterImage> image =
         std::make_shared<const metadata::ClusterImage>();
     BrokerEpoch broker_epoch = no_broker_epoch;  // -1 until registered
+    bool caught_up = false;                      // the image has what was committed at the start
 
     [[nodiscard]] BrokerId self() const { return BrokerId(settings.options.node_id); }
 
@@ -62,6 +63,7 @@ class Context {
     void post_later(MailValue value);
     /// Takes the oldest value posted to this shard by itself.
     [[nodiscard]] bool pop_local(MailValue& value);
+    [[nodiscard]] bool has_local() const { return !local_.empty(); }
 
   private:
     env::Env* env_ = nullptr;  // of the turn that is running

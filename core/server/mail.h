@@ -126,6 +126,7 @@ struct EpochEndOutcome {
 struct ImageArrived {
     std::shared_ptr<const metadata::ClusterImage> image;
     BrokerEpoch broker_epoch;
+    bool caught_up = false;  // with what was committed when the broker began to read
 };
 
 /// A leader wants another ISR; the shard with the controller's channel asks for it.

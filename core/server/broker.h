@@ -1,0 +1,119 @@
+#pragma once
+// A broker, one shard of it. It hands each event of the seam to the part that it concerns, delivers
+// what the parts post to each other, and sets the one alarm. The first shard also keeps the line to
+// the controller.
+//
+// Its life: the log directory starts → registration → metadata is read → logs open → it may be
+// unfenced → serves → (asked to stop) → controlled shutdown → logs close → the clean-stop marker →
+// end. A directory that fails ends the process: what was not synced is not trusted before a restart
+// with recovery.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/server/context.h"
+#include "core/server/controller_link.h"
+#include "core/server/fetcher.h"
+#include "core/server/pins.h"
+#include "core/server/replica_host.h"
+#include "core/server/requests.h"
+#include "core/storage/log_directory.h"
+
+namespace klamm::server {
+
+class Broker final : public env::Node {
+  public:
+    explicit Broker(BrokerSettings settings);
+    ~Broker() override;
+
+    void handle(env::Env& env, env::Event event) override;
+    [[nodiscard]] std::uint64_t state_digest() const override;
+
+    // For tests and tools, between turns.
+    [[nodiscard]] const metadata::ClusterImage& image() const { return *context_.image; }
+    [[nodiscard]] const Hosts& hosts() const { return hosts_; }
+    /// The port that clients reach; 0 until it is known.
+    [[nodiscard]] std::uint16_t port() const { return requests_.port(); }
+
+  private:
+    enum class Stage : std::uint8_t { starting, serving, shutting_down, closing };
+
+    void take(env::Started& event);
+    void take(env::Alarm& event);
+    void take(env::ReadDone& event);
+    void take(env::Synced& event);
+    void take(env::Listed& event);
+    void take(env::Listening& event);
+    void take(env::Accepted& event);
+    void take(env::Connected& event);
+    void take(env::Received& event);
+    void take(env::Drained& event);
+    void take(env::Closed& event);
+    void take(env::MailArrived& event);
+    void take(env::Computed& event);
+    void take(env::StopAsked& event);
+
+    void deliver(MailValue value);
+    void on(ProduceCommand command);
+    void on(ProduceOutcome outcome) { requests_.on(std::move(outcome)); }
+    void on(ReadCommand command);
+    void on(ReadOutcome outcome) { requests_.on(std::move(outcome)); }
+    void on(WatchCommand command);
+    void on(WatchFired fired) { requests_.on(fired); }
+    void on(OffsetCommand command);
+    void on(OffsetOutcome outcome) { requests_.on(outcome); }
+    void on(EpochEndCommand command);
+    void on(EpochEndOutcome outcome) { requests_.on(outcome); }
+    void on(ImageArrived arrived);
+    void on(AlterIsrCommand command);
+    void on(AlterIsrOutcome outcome);
+    void on(DirectoryStarted started);
+    void on(LogsOpened opened);
+    void on(CloseLogs close);
+    void on(LogsClosed closed);
+    void on(DirectoryFailed failed);
+    void on(ProducerIdsCommand command);
+    void on(ProducerIdsOutcome outcome) { requests_.on(outcome); }
+    void on(CutNow now);
+
+    void drain();
+    void after_directory_event(storage::PartitionLog* touched);
+    void check_directory();
+    void maybe_start_link();
+    void maybe_close();
+    void release_pins();
+    void tick();
+    void set_alarm();
+    [[nodiscard]] bool first_shard() const { return context_.env().shard() == 0; }
+
+    Context context_;
+    Requests requests_;
+    Pins pins_;
+    std::unique_ptr<storage::LogDirectory> directory_;
+    Hosts hosts_;
+    std::map<BrokerId, Fetcher> fetchers_;
+    Instant checkpoint_due_ = instant_never;
+    Instant alarm_ = instant_never;
+    Stage stage_ = Stage::starting;
+    bool directory_told_ = false;
+    bool logs_told_ = false;
+    bool closed_told_ = false;
+    bool failed_ = false;
+
+    // Of the first shard.
+    ControllerLink link_;
+    std::uint32_t directories_started_ = 0;
+    std::uint32_t logs_opened_ = 0;
+    std::uint32_t logs_closed_ = 0;
+    bool all_clean_ = true;
+    bool proofs_agree_ = true;
+    BrokerEpoch previous_epoch_ = no_broker_epoch;
+    bool link_started_ = false;
+};
+
+/// Makes the shards of one broker.
+env::NodeFactory broker_factory(BrokerSettings settings);
+
+}  // namespace klamm::server

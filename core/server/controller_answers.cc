@@ -1,0 +1,173 @@
+// What the controller answers, and the metadata log: committed batches are applied to a copy of the
+// image, which then goes to every shard.
+#include <algorithm>
+#include <memory>
+
+#include "core/metadata/change_records.h"
+#include "core/protocol/messages/allocate_producer_ids.h"
+#include "core/protocol/messages/alter_partition.h"
+#include "core/protocol/messages/broker_heartbeat.h"
+#include "core/protocol/messages/broker_registration.h"
+#include "core/protocol/messages/fetch.h"
+#include "core/record/batch.h"
+#include "core/record/record.h"
+#include "core/server/controller_link.h"
+
+namespace klamm::server {
+
+namespace {
+
+constexpr Duration retry_backoff = milliseconds(100);
+// A broker that waits to be unfenced, or to be let go, asks more often than one that only keeps its
+// lease.
+constexpr Duration impatient_heartbeat = milliseconds(100);
+
+template <class Response>
+Result<Response> decoded(const net::Answer& answer) {
+    return protocol::decode_response_frame<Response>(answer.frame, answer.request.api_version,
+                                                     answer.request.correlation);
+}
+
+}  // namespace
+
+void ControllerLink::answered(const net::Answer& answer) {
+    auto row = asked_.extract(answer.request.tag);
+    switch (row.mapped().tag) {
+        case Tag::registration: return on_registration(answer);
+        case Tag::heartbeat: return on_heartbeat(answer);
+        case Tag::alter_partition: return on_alter_partition(answer, row.mapped().alters);
+        case Tag::producer_ids: return on_producer_ids(answer, *row.mapped().producer_ids);
+        case Tag::fetch: return on_fetch(answer);
+    }
+}
+
+void ControllerLink::on_registration(const net::Answer& answer) {
+    registering_ = false;
+    const auto response = decoded<protocol::BrokerRegistrationResponse>(answer);
+    if (!response.ok() || response->error_code != ErrorCode::none) {
+        registration_due_ = context_.now() + retry_backoff;
+        return;
+    }
+    context_.broker_epoch = response->broker_epoch;
+    heartbeat_due_ = context_.now();
+    fetch_due_ = context_.now();
+    publish();
+}
+
+void ControllerLink::on_heartbeat(const net::Answer& answer) {
+    heartbeating_ = false;
+    const auto response = decoded<protocol::BrokerHeartbeatResponse>(answer);
+    const bool impatient = !response.ok() || response->error_code != ErrorCode::none ||
+                           response->is_fenced || shutting_down_;
+    const Duration interval = milliseconds(context_.settings.options.broker_heartbeat_interval_ms);
+    heartbeat_due_ =
+        context_.now() + (impatient ? std::min(impatient_heartbeat, interval) : interval);
+    if (response.ok() && response->error_code == ErrorCode::none && response->should_shut_down)
+        may_stop_ = true;
+}
+
+void ControllerLink::on_alter_partition(const net::Answer& answer,
+                                        const std::vector<AlterIsrCommand>& alters) {
+    altering_ = false;
+    const auto response = decoded<protocol::AlterPartitionResponse>(answer);
+    if (!response.ok()) {
+        for (const AlterIsrCommand& command : alters) fail_alter(command);
+        return;
+    }
+    for (const AlterIsrCommand& command : alters) {
+        AlterIsrOutcome outcome{.reply = command.reply,
+                                .partition = command.partition,
+                                .asked_epoch = command.leader_epoch,
+                                .asked_partition_epoch = command.partition_epoch,
+                                .answered = true,
+                                .error = response->error_code};
+        bool found = response->error_code != ErrorCode::none;
+        for (const auto& topic : response->topics) {
+            if (topic.topic_id != command.partition.topic) continue;
+            for (const auto& partition : topic.partitions) {
+                if (partition.partition_index != command.partition.partition) continue;
+                found = true;
+                outcome.error = partition.error_code;
+                outcome.leader = partition.leader_id;
+                outcome.leader_epoch = partition.leader_epoch;
+                outcome.partition_epoch = partition.partition_epoch;
+                outcome.isr = partition.isr;
+            }
+        }
+        outcome.answered = found;
+        context_.post(command.reply.shard, std::move(outcome));
+    }
+}
+
+void ControllerLink::on_producer_ids(const net::Answer& answer, const ReplyTo& reply) {
+    const auto response = decoded<protocol::AllocateProducerIdsResponse>(answer);
+    ProducerIdsOutcome outcome{.reply = reply, .error = ErrorCode::network_exception};
+    if (response.ok()) {
+        outcome.error = response->error_code;
+        outcome.first = response->producer_id_start;
+        outcome.count = response->producer_id_len;
+    }
+    context_.post(reply.shard, outcome);
+}
+
+void ControllerLink::on_fetch(const net::Answer& answer) {
+    fetching_ = false;
+    fetch_due_ = context_.now();
+    const auto response = decoded<protocol::FetchResponse>(answer);
+    const bool sound = response.ok() && response->error_code == ErrorCode::none &&
+                       response->responses.size() == 1 &&
+                       response->responses.front().partitions.size() == 1;
+    if (!sound || response->responses.front().partitions.front().error_code != ErrorCode::none) {
+        fetch_due_ = context_.now() + retry_backoff;
+        return;
+    }
+    const auto& partition = response->responses.front().partitions.front();
+    if (goal_ == no_offset) goal_ = partition.high_watermark;
+    const Offset before = next_;
+    if (!apply(partition.records.bytes, partition.high_watermark))
+        fetch_due_ = context_.now() + retry_backoff;
+    const bool was_caught_up = std::exchange(caught_up_, caught_up_ || next_ >= goal_);
+    if (next_ != before || caught_up_ != was_caught_up) publish();
+}
+
+bool ControllerLink::apply(ByteView batches, Offset committed) {
+    auto image = std::make_shared<metadata::ClusterImage>(*context_.image);
+    bool changed = false;
+    bool sound = true;
+    while (sound && !batches.empty()) {
+        std::size_t size = 0;
+        if (record::peek_batch(batches, size) != record::Peek::ok) break;
+        const record::BatchView batch(batches.first(size));
+        batches = batches.subspan(size);
+        if (!batch.crc_holds()) sound = false;
+        if (batch.base_offset() != next_ || batch.next_offset() > committed) break;
+        const bool read =
+            record::for_each_record(batch.records(), [&](const record::Record& record) {
+                if (batch.is_control() || !record.value) return;
+                const auto change = metadata::decode_change(*record.value);
+                if (!change.ok()) {
+                    context_.env().log("a metadata record is not understood: " +
+                                       change.error().text);
+                } else if (change->has_value()) {
+                    const Status applied =
+                        image->apply(**change, record::record_offset(batch, record).value);
+                    if (!applied.ok())
+                        context_.env().log("a metadata record does not apply: " +
+                                           applied.error().text);
+                }
+            });
+        if (!read) sound = false;
+        next_ = batch.next_offset();
+        last_epoch_ = batch.leader_epoch();
+        changed = true;
+    }
+    if (changed) context_.image = std::move(image);
+    return sound;
+}
+
+void ControllerLink::publish() {
+    for (env::ShardIndex shard = 0; shard < context_.env().shards(); ++shard)
+        context_.post(shard, ImageArrived{context_.image, context_.broker_epoch, caught_up_});
+}
+
+}  // namespace klamm::server

@@ -1,0 +1,108 @@
+#pragma once
+// A broker's line to the controller, on its first shard: registration, heartbeats, the metadata log
+// as an observer reads it, AlterPartition, blocks of producer ids. Two connections, so that a fetch
+// that waits for metadata delays nothing else.
+//
+// What always holds: the image is a prefix of the committed metadata log; a heartbeat asks to be
+// unfenced only when the broker is ready; AlterPartition answers go back to the shard that asked,
+// also when they are lost.
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/net/channel.h"
+#include "core/server/context.h"
+
+namespace klamm::server {
+
+/// The id that the metadata log's topic has in every cluster.
+constexpr Uuid metadata_topic{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+constexpr std::string_view metadata_topic_name = "__cluster_metadata";
+
+class ControllerLink {
+  public:
+    explicit ControllerLink(Context& context);
+
+    /// Begins to register; `previous_epoch` proves a clean stop, or is -1.
+    void start(BrokerEpoch previous_epoch, std::uint16_t port);
+    /// The broker has read its metadata and opened its logs: it may be unfenced.
+    void set_ready();
+    /// Begins a controlled shutdown; may_stop() becomes true when the controller lets go, or after
+    /// a while without it.
+    void ask_shutdown();
+    [[nodiscard]] bool may_stop() const { return may_stop_; }
+    /// The metadata log has been read once up to what was committed when it was asked.
+    [[nodiscard]] bool caught_up() const { return caught_up_; }
+    [[nodiscard]] bool registered() const { return context_.broker_epoch != no_broker_epoch; }
+
+    void on(AlterIsrCommand command);
+    void on(const ProducerIdsCommand& command);
+
+    bool connected(const env::Connected& event);
+    bool received(const env::Received& event);
+    bool closed(const env::Closed& event);
+    void tick();
+    [[nodiscard]] Instant deadline_min() const;
+
+  private:
+    enum class Tag : std::uint8_t { registration, heartbeat, alter_partition, producer_ids, fetch };
+    struct Asked {  // one request in flight on the line
+        Tag tag;
+        std::vector<AlterIsrCommand> alters;
+        std::optional<ReplyTo> producer_ids;
+    };
+
+    void send_requests();
+    void send_registration();
+    void send_heartbeat();
+    void send_alter_partition();
+    void send_producer_ids();
+    void send_fetch();
+    std::uint64_t note(Asked asked);
+
+    void answered(const net::Answer& answer);
+    void failed(const std::vector<net::Sent>& sent);
+    void on_registration(const net::Answer& answer);
+    void on_heartbeat(const net::Answer& answer);
+    void on_alter_partition(const net::Answer& answer, const std::vector<AlterIsrCommand>& alters);
+    void on_producer_ids(const net::Answer& answer, const ReplyTo& reply);
+    void on_fetch(const net::Answer& answer);
+    /// Applies committed batches; false when they cannot be read.
+    bool apply(ByteView batches, Offset committed);
+    void fail_alter(const AlterIsrCommand& command);
+    void publish();
+
+    Context& context_;
+    net::Channel line_;
+    net::Channel log_line_;
+    bool started_ = false;
+    bool ready_ = false;
+    bool shutting_down_ = false;
+    bool may_stop_ = false;
+    bool caught_up_ = false;
+    BrokerEpoch previous_epoch_ = no_broker_epoch;
+    std::uint16_t port_ = 0;
+    Uuid incarnation_;
+
+    std::uint64_t asked_made_ = 0;
+    std::map<std::uint64_t, Asked> asked_;
+    bool registering_ = false;
+    bool heartbeating_ = false;
+    bool altering_ = false;
+    bool fetching_ = false;
+    Instant registration_due_{0};
+    Instant heartbeat_due_{0};
+    Instant fetch_due_{0};
+    Instant alter_due_{0};
+    Instant shutdown_deadline_ = instant_never;
+    std::deque<AlterIsrCommand> alters_;
+    std::deque<ReplyTo> producer_ids_;
+
+    Offset next_{0};  // of the metadata log
+    LeaderEpoch last_epoch_ = no_leader_epoch;
+    Offset goal_ = no_offset;  // caught_up_ when next_ has reached it
+};
+
+}  // namespace klamm::server

@@ -1,0 +1,61 @@
+#pragma once
+// A follower's line to one leader, for all partitions of this shard that follow it: one fetch in
+// flight for all of them, a new one as soon as the last is answered. Partitions that need a
+// back-off, or wait for their own sync, are left out until then. Knows connections and requests;
+// what an answer means is the partition's affair.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "core/net/channel.h"
+#include "core/server/context.h"
+#include "core/server/replica_host.h"
+
+namespace klamm::server {
+
+/// The partitions of a shard, in their order.
+using Hosts = std::map<TopicPartition, std::unique_ptr<ReplicaHost>>;
+
+class Fetcher {
+  public:
+    Fetcher(Context& context, Hosts& hosts, BrokerId leader, const env::Endpoint& endpoint);
+
+    [[nodiscard]] const env::Endpoint& endpoint() const { return line_.endpoint(); }
+    void close();
+
+    bool connected(const env::Connected& event);
+    bool received(const env::Received& event);
+    bool closed(const env::Closed& event);
+    /// Sends the next fetch if there is one to send; also to be called when a partition has
+    /// changed.
+    void tick();
+    [[nodiscard]] Instant deadline_min() const;
+
+  private:
+    struct Asked {
+        std::map<TopicPartition, replica::FetchPosition> positions;
+    };
+    void send_fetch();
+    void send_ends();
+    void on_fetch(const net::Answer& answer);
+    void on_ends(const net::Answer& answer);
+    void lost(const std::vector<net::Sent>& sent);
+    void back_off(const TopicPartition& partition);
+
+    Context& context_;
+    Hosts& hosts_;
+    BrokerId leader_;
+    net::Channel line_;
+    bool wanted_ = false;  // some partition here follows this leader
+    bool fetching_ = false;
+    Asked asked_;
+    std::map<TopicPartition, Instant> held_;  // left out until then
+    std::set<TopicPartition> ends_wanted_;    // whose leader's log start and end are to be asked
+    std::optional<TopicPartition> ends_asked_;
+    Offset leader_start_ = no_offset;  // of ends_asked_: EARLIEST, then LATEST is asked
+};
+
+}  // namespace klamm::server

@@ -1,0 +1,153 @@
+#pragma once
+// The cluster's metadata from one node: it decides by the rules of core/controller, records the
+// decisions in the metadata log (core/storage, Kafka's files and records), applies them, and
+// answers when the records are durable. Brokers reach it by Kafka's own requests
+// (BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds, Fetch of the log as
+// observers), so that nothing in a broker knows whether one node or a quorum stands behind them.
+//
+// What always holds: decisions read the image with everything decided applied; nothing is answered
+// or given to an observer before its records are synced; facts about metadata are stated when it is
+// committed, in its order. A script may ask for what an administrator would: that is how leaders
+// are moved and options changed on purpose.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/controller/broker_control.h"
+#include "core/controller/partition_control.h"
+#include "core/env/env.h"
+#include "core/net/inbound.h"
+#include "core/storage/log_directory.h"
+
+namespace klamm::server {
+
+/// A topic that the node makes once all brokers of its assignments are active.
+struct TopicPlan {
+    std::string name;
+    Uuid id;
+    std::vector<metadata::BrokerIds> assignments;
+    std::map<std::string, std::string> configs;
+};
+
+/// Moves the leadership of a partition to an ISR member.
+struct MoveLeader {
+    TopicPartition partition;
+    BrokerId to;
+};
+/// An administrator's unclean election.
+struct ElectUnclean {
+    TopicPartition partition;
+};
+struct ChangeConfig {
+    std::string topic;
+    std::string key;
+    std::string value;
+};
+struct ScriptStep {
+    Instant at;  // of this node's monotonic clock
+    std::variant<MoveLeader, ElectUnclean, ChangeConfig> command;
+};
+
+struct MetadataSettings {
+    env::Endpoint listen;
+    BrokerId node{3000};
+    std::string cluster;
+    std::string log_dir = "metadata";
+    Duration session_timeout = seconds(9);
+    Duration unclean_check_interval = seconds(300);  // unclean.leader.election.interval.ms
+    bool eligible_leader_replicas = true;
+    std::vector<TopicPlan> topics;
+    std::vector<ScriptStep> script;  // in order of time
+};
+
+class MetadataNode final : public env::Node {
+  public:
+    explicit MetadataNode(MetadataSettings settings);
+    ~MetadataNode() override;
+
+    void handle(env::Env& env, env::Event event) override;
+    [[nodiscard]] std::uint64_t state_digest() const override;
+
+    /// With everything decided applied, committed or not.
+    [[nodiscard]] const metadata::ClusterImage& image() const { return image_; }
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+
+  private:
+    struct Asked {  // a request, decoded as far as its header
+        net::RequestKey key;
+        Buffer frame;
+        ByteView body;
+        std::int16_t version;
+        std::int32_t correlation;
+    };
+    struct Reply {  // released when the log is durable up to `required`
+        Offset required;
+        net::RequestKey key;
+        net::Pieces pieces;
+    };
+    struct PendingFact {
+        Offset offset;
+        facts::Fact fact;
+    };
+    struct Observer {  // a fetch that waits for more metadata
+        Asked asked;
+        Offset from;
+        Instant deadline;
+    };
+
+    void take(env::Event& event);
+    void dispatch(const net::Request& request);
+    void handle_api_versions(const Asked& asked);
+    void handle_registration(const Asked& asked);
+    void handle_heartbeat(const Asked& asked);
+    void handle_alter_partition(const Asked& asked);
+    void handle_producer_ids(const Asked& asked);
+    void handle_fetch(const Asked& asked);
+    void refuse(const Asked& asked, std::string_view why);
+
+    /// Records and applies `decisions`, in one batch.
+    void decide(const controller::Decisions& decisions, const facts::Fact* also = nullptr);
+    void append(const std::vector<Bytes>& frames);
+    /// Answers once everything decided so far is durable.
+    template <class Response>
+    void reply(const Asked& asked, const Response& response);
+    void after_log_event();
+    void load();
+    void load_bytes(ByteView bytes);
+    void bootstrap();
+    void commit();
+    bool serve(const Observer& observer);
+    void run_script();
+    void tick();
+
+    MetadataSettings settings_;
+    env::Env* env_ = nullptr;
+    net::Inbound inbound_;
+    std::uint16_t port_ = 0;
+    std::unique_ptr<storage::LogDirectory> directory_;
+    storage::PartitionLog* log_ = nullptr;
+    bool serving_ = false;  // the log has been read
+    bool loading_ = false;  // a read of it is under way
+    Offset loaded_{0};
+    LeaderEpoch epoch_{0};
+    metadata::ClusterImage image_;
+    controller::BrokerControl brokers_;
+    ProducerId producer_id_next_{0};
+    Offset committed_{0};
+    std::deque<Reply> replies_;
+    std::deque<PendingFact> facts_;
+    std::vector<Observer> observers_;
+    std::vector<net::Request> early_;  // that came before the log was read
+    std::size_t script_next_ = 0;
+    std::size_t topics_made_ = 0;
+    Instant unclean_due_{0};
+    bool stopping_ = false;
+};
+
+env::NodeFactory metadata_factory(MetadataSettings settings);
+
+}  // namespace klamm::server
