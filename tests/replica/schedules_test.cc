@@ -52,11 +52,13 @@ TEST_CASE("schedules: whatever happens in whatever order, nothing committed is l
 
 TEST_CASE("schedules: a random schedule commits, elects and changes the ISR") {
     // The property above would hold of a cluster that does nothing.
-    Setup setup;
-    setup.budget = {60, 6, 10, 10, 6};
     std::size_t committed = 0;
     int elections = 0;
-    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+        Setup setup;
+        setup.budget = {60, 6, 10, 10, 6};
+        setup.elr = seed % 2 == 0;
+        setup.min_isr = static_cast<int>(seed % 3) + 1;
         World world(setup, nullptr);
         const Draws draws(seed);
         for (std::uint64_t n = 0; n < 400; ++n) {
@@ -64,12 +66,13 @@ TEST_CASE("schedules: a random schedule commits, elects and changes the ISR") {
             if (events.empty()) break;
             world.act(events[draws.below(events.size(), draw_domain("schedule"), 0, n)]);
         }
+        INFO("seed " << seed << "\n" << world.print());
         CHECK(world.violation().empty());
         committed += world.committed().size();
         elections += world.partition().leader_epoch.value;
     }
-    CHECK(committed > 50);
-    CHECK(elections > 100);
+    CHECK(committed > 2000);
+    CHECK(elections > 4000);
 }
 
 TEST_CASE("schedules: R1, the leader dies before anybody fetches") {
