@@ -1,7 +1,7 @@
 #pragma once
-// The inside of World. One heap of events; turns (turns.cc), machines and their ends (machines.cc),
-// streams (streams.cc, streams_faults.cc), disk work (disk_work.cc). Nothing outside sim/world
-// includes this.
+// The inside of World. One heap of events; turns (turns.cc), machines
+// and the disk's work (machines.cc), streams and their ends (streams.cc, streams_ends.cc). Nothing
+// outside sim/world includes this.
 
 #include <deque>
 #include <functional>
@@ -138,6 +138,7 @@ class World::Impl {
     void power_loss(std::span<const NodeId> nodes);
     void pause(Machine& machine, bool paused);
     void stall_disk(Machine& machine, bool stalled);
+    void forget_stalled_work(Machine& machine);
     void begin_work(Machine& machine, Shard& shard, Effect effect);
     void on_work(std::uint32_t index);
 

@@ -39,7 +39,10 @@ void World::Impl::begin_process(Machine& machine) {
     for (env::ShardIndex i = 0; i < machine.spec.shards; ++i) {
         process.shards.push_back(
             std::make_unique<Shard>(machine, process, i, observer_, &plants_, draws_));
+        running_machine_ = machine.id.value;
+        record_ = {.time = now_, .node = machine.id, .shard = i, .kind = "factory"};
         process.shards.back()->node_ = machine.spec.factory(i, machine.spec.shards);
+        running_machine_ = no_node.value;
     }
     if (observer_ != nullptr) observer_->on_start(machine.id, process.incarnation);
     const std::uint64_t incarnation = process.incarnation;
@@ -103,7 +106,7 @@ void World::Impl::power_loss(std::span<const NodeId> nodes) {
         Machine& lost = machine(node);
         ++lost.power_epoch;
         lost.disk_stalled = false;
-        lost.stalled_work.clear();
+        forget_stalled_work(lost);
         const DamageReport report =
             lost.disk.power_loss(draws_.fork(crash_domain, lost.key), lost.incarnation);
         if (observer_ != nullptr) observer_->on_crash(node, CrashKind::power, report);
@@ -144,6 +147,14 @@ void World::Impl::stall_disk(Machine& machine, bool stalled) {
             end.incarnation = machine.process->incarnation;
         }
     for (const std::uint32_t index : machine.stalled_work) push(now_, EventKind::disk).a = index;
+    machine.stalled_work.clear();
+}
+
+void World::Impl::forget_stalled_work(Machine& machine) {
+    for (const std::uint32_t index : machine.stalled_work) {
+        work_[index].effect = StopEffect{0};
+        free_work_.push_back(index);
+    }
     machine.stalled_work.clear();
 }
 

@@ -25,7 +25,7 @@ struct Checkpoint {
 /// One event, as reports and `diverge` show it.
 struct EventRecord {
     std::uint64_t number = 0;  // 1 for the first
-    Instant time;
+    Instant time = {};
     NodeId node = no_node;
     env::ShardIndex shard = 0;
     const char* kind = "";  // "Received", "turn end", "packet", "harness", ...

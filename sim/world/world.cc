@@ -194,7 +194,7 @@ void World::wipe(NodeId node) {
     machine.starting = false;
     impl_->end_process(machine, Impl::Ending::killed);
     ++machine.power_epoch;
-    machine.stalled_work.clear();
+    impl_->forget_stalled_work(machine);
     machine.disk.wipe();
     if (impl_->observer_ != nullptr) impl_->observer_->on_crash(node, CrashKind::wipe, {});
 }

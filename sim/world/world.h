@@ -148,6 +148,7 @@ class World {
     void half_open(std::uint64_t key, NodeId side);
 
     // --- Judging
+    /// Before the first start: processes that run keep the observer and plants they started with.
     void set_observer(WorldObserver* observer);
     [[nodiscard]] Plants& plants();
     [[nodiscard]] const Draws& draws() const;
