@@ -114,7 +114,12 @@ struct Judge::State {
             case facts::TruncateReason::out_of_range: how = "a start out of range"; break;
             case facts::TruncateReason::reset: how = "a copy made anew"; break;
         }
-        take_away(book, book.slot(node), fact.end, how, now);
+        const std::size_t slot = book.slot(node);
+        const bool anew = fact.end > book.replicas[slot].end;  // all is gone; it starts at `end`
+        take_away(book, slot, anew ? book.replicas[slot].start : fact.end, how, now);
+        if (!anew) return;
+        book.replicas[slot].start = fact.end;
+        book.replicas[slot].end = fact.end;
     }
     void on(Instant now, BrokerId node, const facts::LogStartMoved& fact) {
         PartitionBook& book = book_of(fact.partition);

@@ -208,6 +208,12 @@ void Ledger::start_moved(PartitionBook& book, std::size_t slot, std::span<const 
 bool Ledger::departure_lawful(const PartitionBook& book, const Batch& batch,
                               ReplicaMask candidates_before) const {
     if (book.committed->cause == facts::PartitionChangeCause::configuration) return true;
+    // Who was elected against CAND is judged as an override, once it leads.
+    const auto election = book.elections.find(book.committed->leader_epoch);
+    if (election != book.elections.end() && election->second.kind != ElectionClass::clean &&
+        batch.epoch < election->first) {
+        return true;
+    }
     for (std::size_t i = 0; i < book.replicas.size(); ++i) {
         const ReplicaBook& replica = book.replicas[i];
         const bool stays = (book.candidates & bit(i)) != 0;

@@ -5,7 +5,8 @@
 //   a promise      starts by ProduceAnswered (acks=all strong, acks=1 weak until a high watermark
 //                  passes it) or ConsumerServed; ends by LogStartMoved (retention, DeleteRecords)
 //   stranded       GOOD ∩ CAND of a strong promise becomes empty; red when nothing lawful has
-//                  contributed: damage, an unproven stop, a directory offline, a configuration
+//                  contributed: damage, an unproven stop, a directory offline, a configuration, an
+//                  election against CAND (which is judged as an override when it leads)
 //   erasure        an undamaged promised batch leaves a log; red unless overridden, ended, or the
 //                  replica is out of CAND and CAND ∩ GOOD stays non-empty
 //   override       Leading, of a later epoch, by a node where the batch is not GOOD: O1 to O5

@@ -171,6 +171,7 @@ TEST_CASE("ledger: an unclean election by configuration is O2; without the confi
         CHECK(stage.lost(Rule::unclean) == 1);
         CHECK(stage.avoidable(Rule::unclean) == 1);
         CHECK(stage.red("I2") == !allowed);
+        CHECK(stage.judge.violations().empty() == allowed);
     }
 }
 
@@ -351,5 +352,18 @@ TEST_CASE("ledger: writes that a kill cut are damage, those it kept are good aga
         INFO(stage.all_red());
         CHECK(stage.judge.violations().empty());
         CHECK(stage.judge.bill().losses.empty());
+    }
+}
+
+TEST_CASE("ledger: a copy made anew from a later start drops all, and is fine out of CAND") {
+    for (const bool member : {false, true}) {
+        Stage stage;
+        stage.open();
+        stage.promise({a, b, c}, 0);
+        if (!member) stage.commit(a, 0, {a, b}, {}, Cause::isr_changed);
+        stage.truncated(c, 5, facts::TruncateReason::out_of_range);
+        CHECK(stage.red("erasure") == member);
+        stage.append(c, 5, 0);
+        CHECK_FALSE(stage.red("I1"));
     }
 }
