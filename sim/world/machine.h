@@ -67,6 +67,7 @@ struct Machine {
     bool powered = true;
     bool paused = false;
     bool starting = false;
+    std::uint64_t start_number = 0;  // of the start that is under way
     bool disk_stalled = false;
     std::vector<std::uint32_t> stalled_work;  // disk work that is done but not answered
 

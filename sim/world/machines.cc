@@ -25,6 +25,7 @@ void World::Impl::start(Machine& machine) {
     Pending& pending = push(now_ + machine.spec.cpu.start_base, EventKind::start);
     pending.machine = machine.id.value;
     pending.incarnation = machine.incarnation + 1;
+    pending.a = ++machine.start_number;
     for (std::uint32_t other = 0; other < machines_.size(); ++other)
         release(other, machine.id.value);
 }

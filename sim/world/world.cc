@@ -71,8 +71,7 @@ void World::Impl::dispatch(Pending& pending) {
         case EventKind::start: {
             Machine& machine = *machines_[place];
             record(pending.kind, place, 0, pending.incarnation);
-            if (machine.starting && machine.incarnation + 1 == pending.incarnation)
-                begin_process(machine);
+            if (machine.starting && machine.start_number == pending.a) begin_process(machine);
             return;
         }
         case EventKind::deliver:

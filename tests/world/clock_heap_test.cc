@@ -186,3 +186,21 @@ TEST_CASE("assertion: one inside a node ends the world with a report, and the pr
     CHECK(std::string(world.ended()->last_turns.back().kind) == "StopAsked");
     CHECK_FALSE(world.step());
 }
+
+TEST_CASE("start: one that is taken back by a kill does not happen, the next one does, once") {
+    World world({.seed = 12});
+    int started = 0;
+    NodeSpec spec = script_at_start("a", [&](env::Env&) { ++started; });
+    spec.cpu.start_base = milliseconds(10);
+    const NodeId a = world.add_node(spec);
+    world.start(a);
+    REQUIRE(world.run_for(milliseconds(5)));
+    world.kill(a);
+    world.start(a);
+    REQUIRE(world.run_for(milliseconds(7)));
+    CHECK_FALSE(world.alive(a));
+    REQUIRE(world.run_for(milliseconds(10)));
+    CHECK(world.alive(a));
+    CHECK(started == 1);
+    CHECK(world.incarnation(a) == 1);
+}
