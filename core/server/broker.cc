@@ -1,5 +1,7 @@
 #include "core/server/broker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/checksum.h"
@@ -146,6 +148,13 @@ void Broker::on(ImageArrived arrived) {
                               std::forward_as_tuple(context_, hosts_, id, endpoint));
     }
     for (auto& [id, host] : hosts_) host->follow_image();
+    const metadata::BrokerImage* self = context_.image->broker(context_.self());
+    if (first_shard() && !told_serving_ && self != nullptr && self->active() &&
+        self->epoch == context_.broker_epoch) {
+        told_serving_ = true;
+        context_.env().log(fmt::format("broker {} is serving on port {}", context_.self().value,
+                                       requests_.port()));
+    }
 }
 
 void Broker::on(LogsOpened) {
@@ -228,6 +237,7 @@ void Broker::take(env::MailArrived& event) {
     deliver(std::move(static_cast<ShardMail&>(*event.mail).value));
 }
 
+void Broker::take(env::Alarm&) {}
 void Broker::take(env::Computed&) {}
 
 // --- commands for partitions

@@ -111,6 +111,7 @@ class Broker final : public env::Node {
     bool proofs_agree_ = true;
     BrokerEpoch previous_epoch_ = no_broker_epoch;
     bool link_started_ = false;
+    bool told_serving_ = false;
 };
 
 /// Makes the shards of one broker.

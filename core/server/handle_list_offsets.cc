@@ -47,7 +47,7 @@ void Requests::on(const OffsetOutcome& outcome) {
     row.error_code = outcome.error;
     row.timestamp = outcome.timestamp;
     row.offset = outcome.offset;
-    row.leader_epoch = outcome.leader_epoch;
+    if (pending.request.version >= 4) row.leader_epoch = outcome.leader_epoch;
     if (--pending.outstanding == 0) finish_offsets(at->first);
 }
 

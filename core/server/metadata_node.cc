@@ -20,6 +20,7 @@ constexpr storage::TokenOwner token_owner_end = 16;
 // Tokens of reads of this node's own, beside those of its log.
 constexpr env::Token load_token = env::Token{token_owner_end} << 32;
 constexpr std::uint64_t load_bytes_max = 1 << 20;
+constexpr Duration stop_wait_max = seconds(25);
 
 storage::LogConfig metadata_log_config() {
     storage::LogConfig config;
@@ -97,11 +98,8 @@ void MetadataNode::take(env::Event& event) {
     } else if (auto* closed = std::get_if<env::Closed>(&event)) {
         inbound_.closed(*closed);
     } else if (std::holds_alternative<env::StopAsked>(event)) {
-        stopping_ = true;
-        if (directory_ && directory_->phase() == storage::DirectoryPhase::ready)
-            directory_->close(*env_, BrokerEpoch(0));
-        else
-            env_->stop(0);
+        // Brokers that are stopping too need their leave first: the node goes when nobody is left.
+        if (stop_due_ == instant_never) stop_due_ = env_->turn().now + stop_wait_max;
     }
 }
 
@@ -311,7 +309,19 @@ void MetadataNode::tick() {
             alarm = std::min(alarm, settings_.script[script_next_].at);
         for (const Observer& observer : observers_) alarm = std::min(alarm, observer.deadline);
     }
+    if (stop_due_ != instant_never && !stopping_) {
+        alarm = std::min(alarm, stop_due_);
+        if (inbound_.size() == 0 || now >= stop_due_) begin_stop();
+    }
     env_->wake_at(alarm);
+}
+
+void MetadataNode::begin_stop() {
+    stopping_ = true;
+    if (directory_ && directory_->phase() == storage::DirectoryPhase::ready)
+        directory_->close(*env_, BrokerEpoch(0));
+    else
+        env_->stop(0);
 }
 
 std::uint64_t MetadataNode::state_digest() const {

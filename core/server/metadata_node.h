@@ -122,6 +122,7 @@ class MetadataNode final : public env::Node {
     void commit();
     bool serve(const Observer& observer);
     void run_script();
+    void begin_stop();
     void tick();
 
     MetadataSettings settings_;
@@ -145,6 +146,7 @@ class MetadataNode final : public env::Node {
     std::size_t script_next_ = 0;
     std::size_t topics_made_ = 0;
     Instant unclean_due_{0};
+    Instant stop_due_ = instant_never;  // asked to stop: goes then at the latest
     bool stopping_ = false;
 };
 

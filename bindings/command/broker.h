@@ -1,0 +1,14 @@
+#pragma once
+// `klamm broker`: the same brokers and the same metadata node that the simulator runs, on real
+// sockets and files, in one process. Ctrl-C or SIGTERM stops them cleanly.
+
+#include <span>
+#include <string_view>
+
+namespace klamm::command {
+
+/// Runs until stopped. Returns the exit status: 0 after a clean stop, 2 for wrong usage (one
+/// sentence on stderr), else that of the node that failed.
+int run_broker(std::span<const std::string_view> arguments);
+
+}  // namespace klamm::command
