@@ -202,13 +202,13 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
     ReplicaBook& replica = book.replicas[slot];
     replica.fault = fault;
     replica.fault_time = now;
-    std::vector<ByteRange> ranges = what.ranges;
+    std::vector<DamagedBytes> ranges = what.ranges;
     if (what.length_after < what.length_before) {
         ranges.push_back({what.length_after, what.length_before});
     }
     constexpr std::uint64_t nowhere = UINT64_MAX;
     std::uint64_t cut = nowhere;  // from here up everything is cost
-    for (const ByteRange& range : ranges) {
+    for (const DamagedBytes& range : ranges) {
         if (range.from >= range.to) continue;
         if (range.to > what.synced_length) {
             cut = std::min(cut, std::max(range.from, what.synced_length));
@@ -239,7 +239,7 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
             hit(held, end > what.synced_length);
             continue;
         }
-        for (const ByteRange& range : ranges) {
+        for (const DamagedBytes& range : ranges) {
             if (range.from < end && held.position < range.to) hit(held, false);
         }
     }
@@ -247,7 +247,7 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
     return claimed;
 }
 
-void undo_truncate(PartitionBook& book, std::size_t slot, const TruncateUndone& what) {
+void undo_truncate(PartitionBook& book, std::size_t slot, const UndoneTruncate& what) {
     ReplicaBook& replica = book.replicas[slot];
     // The bytes that replaced them, if any, did not survive.
     while (!replica.empty() && replica.held.back().health == Health::bad &&

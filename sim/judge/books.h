@@ -186,7 +186,7 @@ std::vector<Removed> trim(PartitionBook& book, std::size_t slot, Offset start);
 std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage& what,
                             DamageKind kind, FaultId fault, Instant now);
 /// Brings back truncated batches that lie in the bytes that returned.
-void undo_truncate(PartitionBook& book, std::size_t slot, const TruncateUndone& what);
+void undo_truncate(PartitionBook& book, std::size_t slot, const UndoneTruncate& what);
 /// The log was opened up to `end` although the books end before: truncated batches came back.
 /// False if none of them explains it.
 bool extend_to(PartitionBook& book, std::size_t slot, Offset end);

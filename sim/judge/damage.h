@@ -16,7 +16,7 @@ namespace klamm::sim {
 using FaultId = std::int64_t;
 constexpr FaultId fault_none = -1;
 
-struct ByteRange {
+struct DamagedBytes {
     std::uint64_t from = 0;
     std::uint64_t to = 0;  // exclusive
 };
@@ -25,14 +25,14 @@ struct ByteRange {
 struct Damage {
     TopicPartition partition;
     Offset segment_base;
-    std::vector<ByteRange> ranges;    // bytes that are no longer what was written
-    std::uint64_t synced_length = 0;  // a sync that succeeded covered the bytes below it
+    std::vector<DamagedBytes> ranges;  // bytes that are no longer what was written
+    std::uint64_t synced_length = 0;   // a sync that succeeded covered the bytes below it
     std::uint64_t length_before = 0;
     std::uint64_t length_after = 0;  // 0 when the name was lost; shorter: the rest is damaged too
 };
 
 /// A truncate that was never synced and is undone: old bytes lie in [cut_to, length_now) again.
-struct TruncateUndone {
+struct UndoneTruncate {
     TopicPartition partition;
     Offset segment_base;
     std::uint64_t cut_to = 0;

@@ -357,13 +357,13 @@ void Judge::on_kill(Instant now, BrokerId node, FaultId fault, std::span<const D
 }
 
 void Judge::on_power_loss(Instant now, BrokerId node, FaultId fault,
-                          std::span<const Damage> damages, std::span<const TruncateUndone> undone) {
+                          std::span<const Damage> damages, std::span<const UndoneTruncate> undone) {
     State& state = *state_;
     ++state.counts.power_losses;
     ++state.counts.faults;
     state.each_replica(node, fault, now, [&](PartitionBook& book, std::size_t slot) {
         state.hurt(book, slot, damages, DamageKind::power, fault, now);
-        for (const TruncateUndone& one : undone) {
+        for (const UndoneTruncate& one : undone) {
             if (one.partition == book.partition) undo_truncate(book, slot, one);
         }
         doubt(book, slot, now);

@@ -50,7 +50,7 @@ class Judge {
     void on_kill(Instant now, BrokerId node, FaultId fault, std::span<const Damage> cut = {});
     /// The machine lost power: process and page cache are gone.
     void on_power_loss(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damage,
-                       std::span<const TruncateUndone> undone = {});
+                       std::span<const UndoneTruncate> undone = {});
     /// Bytes at rest went bad under a running or stopped node.
     void on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damage);
     void on_start(Instant now, BrokerId node, std::uint64_t incarnation);

@@ -419,7 +419,7 @@ void Monitors::opened(PartitionBook& book, std::size_t slot, const facts::LogOpe
                 replica.node.value, name(book), fact.end.value, replica.end.value),
             now, replica.node);
     }
-    if (!fact.clean && fact.recovery_point > replica.flushed_max) {
+    if (!fact.clean && fact.recovery_point > std::max(replica.flushed_max, fact.start)) {
         red("I5",
             fmt::format("broker {} recovers {} from offset {}, although no sync covered more than "
                         "{}",

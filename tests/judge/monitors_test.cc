@@ -12,7 +12,7 @@ TEST_CASE("I1: one (epoch, offset) is one batch") {
     Stage stage;
     stage.open();
     stage.append(a, 0, 0);
-    facts::BatchAppended other;
+    facts::BatchAppended other{};
     other.partition = stage.partition;
     other.epoch = LeaderEpoch{0};
     other.base_offset = Offset{0};

@@ -47,7 +47,7 @@ class Stage {
     /// Metadata commits this state.
     void commit(BrokerId leader, std::int32_t epoch, Nodes isr, Nodes elr, Cause cause,
                 Nodes last_known = {}) {
-        facts::PartitionCommitted state;
+        facts::PartitionCommitted state{};
         state.metadata_offset = metadata_++;
         state.partition = partition;
         state.leader = leader;
@@ -76,7 +76,7 @@ class Stage {
     }
     void append(BrokerId node, std::int64_t offset, std::int32_t epoch,
                 std::int32_t sequence = -1) {
-        facts::BatchAppended batch;
+        facts::BatchAppended batch{};
         batch.partition = partition;
         batch.epoch = LeaderEpoch{epoch};
         batch.base_offset = Offset{offset};
@@ -118,7 +118,7 @@ class Stage {
     void kill(BrokerId node) { judge.on_kill(now_ = now_ + seconds(1), node, 1); }
     /// Power goes; of the segment `kept` bytes are left, `synced` of them by a sync.
     void power(BrokerId node, std::int64_t batches_before, std::int64_t batches_kept,
-               std::int64_t batches_synced = 0, std::vector<TruncateUndone> undone = {}) {
+               std::int64_t batches_synced = 0, std::vector<UndoneTruncate> undone = {}) {
         Damage damage;
         damage.partition = partition;
         damage.segment_base = Offset{0};
