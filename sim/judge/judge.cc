@@ -293,8 +293,9 @@ struct Judge::State {
     }
     void on(Instant, BrokerId, const facts::BrokerRegistered& fact) {
         monitors.broker_registered(fact);
-        if (fact.proven) return;
-        for (auto& [partition, book] : books) book.replicas[book.slot(fact.broker)].unproven = true;
+        for (auto& [partition, book] : books) {
+            book.replicas[book.slot(fact.broker)].unproven = !fact.proven;
+        }
     }
     void on(Instant, BrokerId, const facts::BrokerFencing& fact) { monitors.broker_fencing(fact); }
 
@@ -380,6 +381,12 @@ void Judge::on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Da
         const std::size_t slot = book.slot(node);
         state.hurt(book, slot, damages, DamageKind::rot, fault, now);
         state.ledger.damaged(book, slot, DamageKind::rot, now);
+    }
+}
+
+void Judge::on_stop(Instant, BrokerId node) {
+    for (auto& [partition, book] : state_->books) {
+        if (book.replica(node) != nullptr) book.replicas[book.slot(node)].unproven = true;
     }
 }
 

@@ -53,6 +53,8 @@ class Judge {
                        std::span<const UndoneTruncate> undone = {});
     /// Bytes at rest went bad under a running or stopped node.
     void on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damage);
+    /// The process ended by itself: unproven until it registers with proof of a clean stop.
+    void on_stop(Instant now, BrokerId node);
     void on_start(Instant now, BrokerId node, std::uint64_t incarnation);
     /// All files of the node are gone.
     void on_wipe(Instant now, BrokerId node, FaultId fault);
