@@ -59,7 +59,7 @@ void ReplicaHost::on_leader_ends(Offset start, Offset end) {
 
 void ReplicaHost::cut(Offset end, bool fully) {
     KLAMM_ASSERT(!cut_);
-    if (!fully && end >= log_->log_end()) return;
+    // A cut at the log's end removes nothing but the epochs that begin there, which must go too.
     cut_ = Cut{.end = end, .fully = fully};
     const std::vector<storage::PinId> pinned = log_->pinned_above(fully ? log_->log_start() : end);
     if (pinned.empty() || context_.turn().planted(Bug::truncate_under_file_range))

@@ -1,0 +1,89 @@
+#pragma once
+// A small cluster in the simulated world for tests: the metadata node, brokers 1..n, topic `trial`
+// with one partition that all of them replicate.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/server/broker.h"
+#include "core/server/metadata_node.h"
+#include "sim/world/world.h"
+
+namespace klamm::server::test {
+
+inline const TopicPartition trial{uuid_from_halves(7, 7), PartitionIndex(0)};
+
+struct ClusterOptions {
+    int brokers = 3;
+    env::ShardIndex shards = 1;
+    std::uint64_t seed = 1;
+    std::map<std::string, std::string> topic;
+    bool elr = true;
+    std::vector<ScriptStep> script;
+    std::uint64_t tail_cache_bytes = 1 << 20;
+};
+
+struct Cluster {
+    explicit Cluster(ClusterOptions options = {}) : world({.seed = options.seed, .network = {}}) {
+        MetadataSettings metadata;
+        metadata.listen = {"controller", 9093};
+        metadata.cluster = "test";
+        metadata.session_timeout = seconds(3);
+        metadata.eligible_leader_replicas = options.elr;
+        metadata.script = options.script;
+        TopicPlan topic{
+            .name = "trial", .id = trial.topic, .assignments = {{}}, .configs = options.topic};
+        for (int i = 1; i <= options.brokers; ++i) topic.assignments[0].push_back(BrokerId(i));
+        metadata.topics.push_back(topic);
+        controller = world.add_node({.name = "controller",
+                                     .factory = metadata_factory(metadata),
+                                     .clock = {},
+                                     .disk = {},
+                                     .cpu = {}});
+        for (int i = 1; i <= options.brokers; ++i) {
+            BrokerSettings settings;
+            settings.options.node_id = i;
+            settings.options.broker_heartbeat_interval_ms = 500;
+            settings.options.broker_session_timeout_ms = 3'000;
+            settings.options.replica_lag_time_max_ms = 2'000;
+            settings.options.replica_fetch_wait_max_ms = 200;
+            settings.options.replica_fetch_backoff_ms = 100;
+            settings.listen = settings.advertised = {fmt::format("broker-{}", i), 9092};
+            settings.controller = metadata.listen;
+            settings.cluster = metadata.cluster;
+            settings.tail_cache_bytes = options.tail_cache_bytes;
+            settings.log_dirs.clear();
+            for (env::ShardIndex s = 0; s < options.shards; ++s)
+                settings.log_dirs.push_back(fmt::format("data-{}", s));
+            brokers.push_back(world.add_node({.name = fmt::format("broker-{}", i),
+                                              .factory = broker_factory(settings),
+                                              .shards = options.shards,
+                                              .clock = {},
+                                              .disk = {},
+                                              .cpu = {}}));
+        }
+    }
+
+    void start() {
+        world.start(controller);
+        for (const sim::NodeId broker : brokers) world.start(broker);
+    }
+    const MetadataNode& metadata() {
+        return static_cast<const MetadataNode&>(*world.shard_object(controller));
+    }
+    const metadata::PartitionImage* partition() {
+        if (world.shard_object(controller) == nullptr) return nullptr;
+        return metadata().image().partition(trial);
+    }
+    BrokerId leader() { return partition() == nullptr ? no_broker : partition()->leader; }
+    std::size_t isr_size() { return partition() == nullptr ? 0 : partition()->isr.size(); }
+    sim::NodeId node_of(BrokerId id) { return brokers.at(static_cast<std::size_t>(id.value - 1)); }
+
+    sim::World world;
+    sim::NodeId controller;
+    std::vector<sim::NodeId> brokers;
+};
+
+}  // namespace klamm::server::test

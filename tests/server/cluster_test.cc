@@ -1,0 +1,67 @@
+// A cluster without clients: who leads, who is in sync, what a crash changes.
+#include <catch2/catch.hpp>
+
+#include "tests/server/cluster.h"
+
+using namespace klamm;
+using namespace klamm::server;
+using namespace klamm::server::test;
+
+TEST_CASE("cluster: three brokers register, make the topic, and all are in sync") {
+    Cluster cluster;
+    cluster.start();
+    REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(1); }, seconds(5)));
+    CHECK(cluster.isr_size() == 3);
+    // A follower takes the leader's epoch and fetches from it.
+    cluster.world.run_for(seconds(2));
+    for (const sim::NodeId node : cluster.brokers) {
+        const auto& broker = static_cast<const Broker&>(*cluster.world.shard_object(node));
+        REQUIRE(broker.hosts().size() == 1);
+        CHECK(broker.image().partition(trial)->leader == BrokerId(1));
+    }
+}
+
+TEST_CASE("cluster: a killed leader is replaced, comes back as a follower and rejoins the ISR") {
+    Cluster cluster;
+    cluster.start();
+    REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(1); }, seconds(5)));
+    cluster.world.kill(cluster.brokers[0]);
+    REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(2); }, seconds(10)));
+    CHECK(cluster.isr_size() == 2);
+    cluster.world.start(cluster.brokers[0]);
+    REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 3; }, seconds(10)));
+    CHECK(cluster.leader() == BrokerId(2));
+}
+
+TEST_CASE("cluster: power lost everywhere, the partition has a leader again when all are back") {
+    Cluster cluster({.shards = 2, .topic = {{"flush.messages", "1"}}, .script = {}});
+    cluster.start();
+    REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 3; }, seconds(5)));
+    cluster.world.power_loss(cluster.brokers);
+    cluster.world.run_for(seconds(1));
+    for (const sim::NodeId broker : cluster.brokers) cluster.world.start(broker);
+    REQUIRE(cluster.world.run_until(
+        [&] { return cluster.leader() != no_broker && cluster.isr_size() == 3; }, seconds(20)));
+}
+
+TEST_CASE("cluster: a clean stop is proven at the next registration and keeps the log") {
+    Cluster cluster;
+    cluster.start();
+    REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 3; }, seconds(5)));
+    cluster.world.ask_stop(cluster.brokers[0]);
+    REQUIRE(cluster.world.run_until([&] { return !cluster.world.alive(cluster.brokers[0]); },
+                                    seconds(10)));
+    CHECK(cluster.world.stop_status(cluster.brokers[0]) == 0);
+    CHECK(cluster.leader() == BrokerId(2));
+    cluster.world.start(cluster.brokers[0]);
+    REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 3; }, seconds(10)));
+}
+
+TEST_CASE("cluster: a script moves the leadership between live replicas") {
+    Cluster cluster(
+        {.topic = {}, .script = {{Instant{} + seconds(6), MoveLeader{trial, BrokerId(3)}}}});
+    cluster.start();
+    REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(1); }, seconds(5)));
+    REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(3); }, seconds(10)));
+    CHECK(cluster.isr_size() == 3);
+}
