@@ -173,20 +173,18 @@ void PartitionLog::on_checkpointed(env::Env& env, Offset) {
 }
 
 void PartitionLog::cut_now(env::Env& env) {
-    Status status = cut_->fully ? start_anew(env.disk()) : cut_files(env);
-    if (status.ok()) {
-        // What is cut leaves the caches before anybody can ask for it.
-        forget_chunks();
-        env.turn().state(facts::LogTruncated{
-            partition_, log_end_,
-            cut_->fully ? facts::TruncateReason::out_of_range : facts::TruncateReason::divergence});
-        if (cut_->fully) {
-            env.turn().state(
-                facts::LogStartMoved{partition_, log_start_, facts::LogStartReason::leader_start});
-        }
-        status = sync_cut(env);
+    // Stated first: a cut that fails half way has taken batches too.
+    env.turn().state(facts::LogTruncated{
+        partition_, cut_->end,
+        cut_->fully ? facts::TruncateReason::out_of_range : facts::TruncateReason::divergence});
+    if (cut_->fully) {
+        env.turn().state(
+            facts::LogStartMoved{partition_, cut_->end, facts::LogStartReason::leader_start});
     }
-    if (!status.ok()) disk_failed(env.turn(), status.error(), path_, active().size);
+    forget_chunks();
+    Status status = cut_->fully ? start_anew(env.disk()) : cut_files(env);
+    if (status.ok()) status = sync_cut(env);
+    if (!status.ok()) disk_failed(env.turn(), status.error(), path_, 0);
 }
 
 Status PartitionLog::cut_files(env::Env& env) {

@@ -154,9 +154,11 @@ Status Recovery::start_loading(env::Env& env) {
     const std::size_t indexed = tail_only_ ? segments.size() : scan_from_;
     for (std::size_t i = 0; i < indexed; ++i) {
         const Segment& segment = segments[i];
-        const std::uint64_t index = sizes_[segment_file(segment.base, ".index")];
-        const std::uint64_t time_index = sizes_[segment_file(segment.base, ".timeindex")];
-        indexes_[i] = {};
+        const std::string index_name = segment_file(segment.base, ".index");
+        const std::string time_index_name = segment_file(segment.base, ".timeindex");
+        indexes_[i] = {{}, {}, sizes_.contains(index_name) && sizes_.contains(time_index_name)};
+        const std::uint64_t index = sizes_[index_name];
+        const std::uint64_t time_index = sizes_[time_index_name];
         if (index > 0) load(env, File::index, segment.index, false, index, i);
         if (time_index > 0) load(env, File::time_index, segment.time_index, false, time_index, i);
     }
@@ -218,9 +220,9 @@ void Recovery::loaded(env::Env&, const Load& load, ByteView bytes) {
             if (cache.ok()) epochs = std::move(*cache);
             break;
         }
-        case File::index: indexes_[load.segment].first.assign(bytes.begin(), bytes.end()); break;
+        case File::index: indexes_[load.segment].offsets.assign(bytes.begin(), bytes.end()); break;
         case File::time_index:
-            indexes_[load.segment].second.assign(bytes.begin(), bytes.end());
+            indexes_[load.segment].times.assign(bytes.begin(), bytes.end());
             break;
         case File::first_batch:
             if (bytes.size() >= record::batch_header_bytes) {
@@ -240,7 +242,7 @@ void Recovery::decide(env::Env& env) {
     for (auto& [i, bytes] : indexes_) {
         Segment& segment = segments[i];
         const Timestamp first = segment.timestamp_first;
-        bool sound = segment.decode(bytes.first, bytes.second).ok();
+        bool sound = bytes.found && segment.decode(bytes.offsets, bytes.times).ok();
         // Entries of a sealed segment stay below the next one's base.
         if (i + 1 < segments.size() && sound) {
             if (!segment.entries.empty()) sound = segment.entries.back().last < segment.end;

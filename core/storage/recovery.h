@@ -75,10 +75,14 @@ class Recovery {
         std::size_t segment;
     };
 
+    struct Indexes {
+        Bytes offsets;
+        Bytes times;
+        bool found = false;  // both files were there
+    };
+
     void fail(const Error& error, const std::string& file, bool disk_failed,
               std::uint64_t position = 0, Offset offset = no_offset);
-    void damaged(const Turn& turn, const Segment& segment, std::uint64_t position, Offset offset,
-                 const char* what);
     /// Fails on an error; true when all is well.
     bool check(const Status& status, const std::string& file);
     Status make(env::Env& env);
@@ -109,7 +113,7 @@ class Recovery {
 
     std::map<std::string, std::uint64_t> sizes_;  // of the files found
     std::map<std::uint32_t, Load> loads_;         // by the low half of the token
-    std::map<std::size_t, std::pair<Bytes, Bytes>> indexes_;
+    std::map<std::size_t, Indexes> indexes_;
     std::optional<Uuid> topic_found_;
     bool epochs_found_ = false;
     std::set<Offset> candidates_;  // snapshots not yet tried

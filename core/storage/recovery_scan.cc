@@ -115,8 +115,8 @@ void Recovery::bad(env::Env& env, const char* what) {
         fail({Failure::corrupt, what}, file, false, scanner_.position(), offset);
         return;
     }
-    if (!check(cut_at(env, scanning_, scanner_.position()), file)) return;
     env.turn().state(facts::LogTruncated{partition_, offset, facts::TruncateReason::recovery});
+    if (!check(cut_at(env, scanning_, scanner_.position()), file)) return;
     finish_scan(env);
 }
 
