@@ -1,0 +1,152 @@
+#pragma once
+// The plan of one run, as a value: the cluster and its options, what clients do, which faults fall
+// when. A plan is a function of (seed, options, edits):
+//   make_plan draws everything from keyed draws, so that the n-th fault of a kind and operation i
+//   of a client are what they are whatever else is in the plan; edits take away (faults,
+//   operations, the time after a cut) and add nothing.
+// Nothing here runs anything.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/plants.h"
+#include "core/base/time.h"
+#include "core/config/options.h"
+#include "core/workload/options.h"
+#include "sim/judge/damage.h"
+#include "sim/world/options.h"
+
+namespace klamm::sim {
+
+/// What may be done to the cluster. The numbers are part of fault ids and tokens: new kinds go
+/// last.
+enum class FaultKind : std::uint8_t {
+    kill,                     // SIGKILL; started again after `duration`
+    kill_in_turn,             // within a turn, so that a prefix of its effects remains; as kill
+    power_loss_one,           // of one broker's machine; started again after `duration`
+    power_loss_some,          // of two or more at one moment
+    power_loss_all,           // of every broker
+    pause,                    // SIGSTOP for `duration`
+    partition_two_way,        // targets from the other brokers
+    partition_one_way,        // what the target sends reaches no other broker
+    isolate_from_controller,  // target and metadata node, both ways
+    isolate_clients,          // target and all clients, both ways
+    connection_reset,         // a drawn connection of the target's
+    half_open,                // the same, and only one side is told
+    link_stall,               // packets between two brokers wait, one way
+    connection_stall,         // a drawn connection of the target's freezes
+    slow_link,                // the target's links, by `amount` microseconds
+    clock_step,               // of the wall clock, by `amount` nanoseconds
+    clock_drift,              // to `amount` ppm, for `duration`
+    disk_stall,               // the disk answers nothing for `duration`
+    disk_slow,                // by the factor `amount`
+    disk_error_writes,        // `amount` of a million writes fail
+    disk_error_syncs,         // `amount` of a million syncs fail
+    disk_full,                // no room but `amount` bytes
+    move_leader,              // to the target, by the administrator
+    elect_unclean,            // an administrator's unclean election
+    clean_restart,            // asked to stop; started again `duration` after it has
+    wipe,                     // kill, and the disk is empty at the next start
+    count_,
+};
+constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::count_);
+
+/// "kill-in-turn"
+const char* to_string(FaultKind kind);
+std::optional<FaultKind> fault_kind_from_name(std::string_view name);
+
+constexpr std::int64_t fault_id_stride = 10'000;
+/// The name of the n-th fault of a kind, the same in every edited plan.
+constexpr FaultId fault_id(FaultKind kind, std::uint32_t n) {
+    return static_cast<FaultId>(kind) * fault_id_stride + n;
+}
+
+struct FaultEvent {
+    FaultId id = fault_none;
+    FaultKind kind = FaultKind::kill;
+    Instant at;                          // virtual time of the world
+    Duration duration;                   // how long it lasts, or the node stays down
+    std::vector<std::uint32_t> targets;  // indices of brokers
+    std::int64_t amount = 0;             // see FaultKind
+    std::uint64_t draw = 0;              // picks among what is there when it falls
+
+    friend bool operator==(const FaultEvent&, const FaultEvent&) = default;
+};
+/// "12.304s kill broker-2 for 1.200s"
+std::string to_string(const FaultEvent& fault);
+
+enum class Profile : std::uint8_t { calm, weather, storm, power, count_ };
+const char* to_string(Profile profile);
+std::optional<Profile> profile_from_name(std::string_view name);
+
+/// What is asked of a plan, besides the seed.
+struct PlanOptions {
+    Profile profile = Profile::storm;
+    std::optional<Bug> plant;
+    std::set<FaultKind> off;         // kinds that do not fall
+    std::optional<Duration> length;  // of the safety phase; drawn if absent
+
+    friend bool operator==(const PlanOptions&, const PlanOptions&) = default;
+};
+
+/// What is taken away from a drawn plan.
+struct PlanEdits {
+    std::set<FaultId> removed;
+    std::map<std::uint32_t, std::set<std::uint32_t>> skipped;  // operations, by client
+    std::optional<Instant> cut;  // the run ends here, without healing and final reads
+
+    friend bool operator==(const PlanEdits&, const PlanEdits&) = default;
+};
+
+struct ClusterPlan {
+    std::vector<env::ShardIndex> shards;  // by broker; its size is the number of brokers
+    config::BrokerOptions broker;
+    config::TopicOptions topic;
+    bool eligible_leader_replicas = true;
+    std::uint64_t tail_cache_bytes = 0;
+    NetworkOptions network;
+    DiskOptions disk;
+    CpuOptions cpu;
+    std::vector<ClockOptions> clocks;  // by broker
+    Duration unclean_check_interval = seconds(300);
+};
+
+struct WorkloadPlan {
+    std::vector<workload::ProducerWorkload> producers;  // Pacing::skip is from the edits
+    std::vector<workload::ConsumerWorkload> consumers;
+};
+
+struct RunPlan {
+    std::uint64_t seed = 0;
+    PlanOptions options;
+    PlanEdits edits;
+
+    ClusterPlan cluster;
+    WorkloadPlan workload;
+    std::vector<FaultEvent> faults;  // by (at, id), without those removed and those after the cut
+    std::size_t faults_drawn = 0;    // before the edits
+    Duration warm_up;                // no fault falls before
+    Duration safety;                 // length of the phase in which faults fall, warm-up included
+    Duration liveness_bound;         // within which all must be well after healing
+    /// Brokers that stay down after healing: never so many that the rest cannot make progress.
+    std::vector<std::uint32_t> left_down;
+};
+
+RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdits& edits = {});
+
+/// The same plan with other edits.
+inline RunPlan with_edits(const RunPlan& plan, const PlanEdits& edits) {
+    return make_plan(plan.seed, plan.options, edits);
+}
+
+nlohmann::json to_json(const FaultEvent& fault);
+nlohmann::json to_json(const RunPlan& plan);
+
+}  // namespace klamm::sim
