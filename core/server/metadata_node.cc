@@ -55,6 +55,7 @@ void MetadataNode::handle(env::Env& env, env::Event event) {
 
 void MetadataNode::take(env::Event& event) {
     if (std::holds_alternative<env::Started>(event)) {
+        started_ = env_->turn().now;
         env_->network().listen(settings_.listen, listener);
         directory_ = std::make_unique<storage::LogDirectory>(settings_.log_dir, token_owner_first,
                                                              token_owner_end);
@@ -250,7 +251,7 @@ void MetadataNode::commit() {
 
 void MetadataNode::run_script() {
     while (script_next_ < settings_.script.size() &&
-           settings_.script[script_next_].at <= env_->turn().now) {
+           started_ + settings_.script[script_next_].at <= env_->turn().now) {
         const ScriptStep& step = settings_.script[script_next_++];
         if (const auto* move = std::get_if<MoveLeader>(&step.command)) {
             const metadata::PartitionImage* partition = image_.partition(move->partition);
@@ -306,7 +307,7 @@ void MetadataNode::tick() {
         commit();
         alarm = std::min(brokers_.deadline_min(), unclean_due_);
         if (script_next_ < settings_.script.size())
-            alarm = std::min(alarm, settings_.script[script_next_].at);
+            alarm = std::min(alarm, started_ + settings_.script[script_next_].at);
         for (const Observer& observer : observers_) alarm = std::min(alarm, observer.deadline);
     }
     if (stop_due_ != instant_never && !stopping_) {

@@ -48,7 +48,7 @@ struct ChangeConfig {
     std::string value;
 };
 struct ScriptStep {
-    Instant at;  // of this node's monotonic clock
+    Duration at;  // after the start of this node, by its monotonic clock
     std::variant<MoveLeader, ElectUnclean, ChangeConfig> command;
 };
 
@@ -143,6 +143,7 @@ class MetadataNode final : public env::Node {
     std::deque<PendingFact> facts_;
     std::vector<Observer> observers_;
     std::vector<net::Request> early_;  // that came before the log was read
+    Instant started_;
     std::size_t script_next_ = 0;
     std::size_t topics_made_ = 0;
     Instant unclean_due_{0};

@@ -35,7 +35,10 @@ void PartitionLog::start_flush(env::Env& env) {
         disk.sync(file, tokens_.issue(Work::flush_file));
         ++flush_.outstanding;
     };
-    for (Segment& segment : segments_) {
+    // Below the segment of the last durable batch, everything was synced, indexes included.
+    for (std::size_t i = segment_of(std::max(log_start_, flushed_end_ - 1)); i < segments_.size();
+         ++i) {
+        Segment& segment = segments_[i];
         if (segment.log_dirty) sync(segment.log);
         segment.log_dirty = false;
         const bool sealed = &segment != &active() || phase_ == LogPhase::closing;
@@ -118,7 +121,12 @@ void PartitionLog::finish_flush(env::Env& env) {
 void PartitionLog::truncate_to(env::Env& env, Offset end) {
     KLAMM_ASSERT(end >= log_start_);
     KLAMM_ASSERT(end <= log_end_);
-    if (phase_ != LogPhase::open || end == log_end_) return;
+    if (phase_ != LogPhase::open) return;
+    if (end == log_end_) {
+        // An epoch that was taken up here and wrote nothing is history that nobody shares.
+        if (epochs_.truncate_from_end(end)) epochs_dirty_ = true;
+        return;
+    }
     phase_ = LogPhase::truncating;
     cut_ = Cut{};
     cut_->end = end;
