@@ -36,7 +36,10 @@ Appended PartitionLog::append_as_leader(const Turn& turn, env::Disk& disk, const
     const record::BatchView given(batch);
     KLAMM_ASSERT(given.size_bytes() == batch.size());
     KLAMM_ASSERT(given.last_offset_delta() >= 0);
-    KLAMM_ASSERT(epoch >= epochs_.latest_epoch());
+    if (epoch < epochs_.latest_epoch()) {
+        appended.outcome = AppendOutcome::misplaced;
+        return appended;
+    }
     if (batch.size() > config_.max_message_bytes) {
         appended.outcome = AppendOutcome::too_large;
         return appended;

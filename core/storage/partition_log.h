@@ -46,7 +46,7 @@ enum class AppendOutcome : std::uint8_t {
     invalid_transaction,     //
     too_large,               // above max.message.bytes
     corrupt,                 // a fetched batch whose checksum or form is wrong
-    misplaced,               // a fetched batch that does not follow the log's end or epoch
+    misplaced,               // does not follow the log's end, or is of an epoch below its last
     offline,                 // the log is not open, or the write failed (then it is offline now)
 };
 

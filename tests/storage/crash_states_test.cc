@@ -29,15 +29,17 @@ struct Script {
     Bytes before_cut;
 
     void note(const Rig& rig) {
-        Moment moment{disk.operations(), Offset(0), {}};
-        if (rig.log != nullptr && rig.log->phase() != storage::LogPhase::opening) {
+        Moment moment{disk.operations(), Offset(0), {Bytes{}}};
+        const auto phase = rig.log == nullptr ? storage::LogPhase::opening : rig.log->phase();
+        if (phase != storage::LogPhase::opening) {
             moment.durable = rig.log->recovery_point();
-            if (rig.log->phase() != storage::LogPhase::closed) moment.whole = {rig.bytes()};
-            if (rig.log->phase() == storage::LogPhase::truncating)
-                moment.whole.push_back(before_cut);
-            if (rig.log->phase() == storage::LogPhase::closed) moment.whole = moments.back().whole;
-        } else {
-            moment.whole = {Bytes{}};
+            if (phase != storage::LogPhase::closed) moment.whole = {rig.bytes()};
+            if (phase == storage::LogPhase::truncating) moment.whole.push_back(before_cut);
+            if (phase == storage::LogPhase::closed) moment.whole = moments.back().whole;
+        } else if (!moments.empty()) {
+            // A process that starts has promised nothing yet; the one before it has.
+            moment.durable = moments.back().durable;
+            moment.whole = moments.back().whole;
         }
         moments.push_back(std::move(moment));
     }
@@ -184,6 +186,30 @@ TEST_CASE("crash states: appends, rolls and flushes recover to a lawful prefix")
     report("appends", enumerate(script));
 }
 
+TEST_CASE("crash states: a process is killed, the next recovers, then the power fails") {
+    Script script;
+    script.config = tiny();
+    Rig first(script.disk, script.config);
+    script.start(first);
+    for (int i = 0; i < 6; ++i) {
+        first.lead(batch(2, 40, Timestamp(1000 + 10 * i), from_producer(5, 0, 2 * i)), 1 + i / 4);
+        script.note(first);
+        if (i == 1) {
+            first.log->flush(first.env);
+            script.pump(first);
+        }
+    }
+    Rig second(script.disk, script.config);
+    script.start(second);
+    REQUIRE(second.log->log_end() == Offset(12));
+    REQUIRE(second.log->flushed_end() == Offset(12));
+    second.lead(batch(1, 40, Timestamp(3000), from_producer(5, 0, 12)), 3);
+    script.note(second);
+    second.log->flush(second.env);
+    script.pump(second);
+    report("a kill", enumerate(script));
+}
+
 TEST_CASE("crash states: a batch of many units is torn anywhere") {
     Script script;
     script.config = tiny();
@@ -239,7 +265,6 @@ TEST_CASE("crash states: a cut below the recovery point, then other batches on t
 TEST_CASE("crash states: a clean stop, and the start after it") {
     Script script;
     script.config = tiny();
-    Bytes content;
     {
         Rig rig(script.disk, script.config);
         script.start(rig);
@@ -251,19 +276,15 @@ TEST_CASE("crash states: a clean stop, and the start after it") {
         rig.directory.close(rig.env, BrokerEpoch(42));
         script.pump(rig);
         REQUIRE(rig.directory.phase() == storage::DirectoryPhase::closed);
-        content = script.moments.back().whole.front();
     }
     Rig rig(script.disk, script.config);
     // While the second process opens, the whole log must stay.
     rig.directory.start(rig.env, {"cluster", BrokerId(1), uuid_from_halves(1, 2)});
-    const auto note = [&] {
-        script.moments.push_back({script.disk.operations(), Offset(10), {content}});
-    };
-    while (rig.step()) note();
+    while (rig.step()) script.note(rig);
     REQUIRE(rig.directory.clean_start());
     REQUIRE(rig.directory.previous_epoch() == BrokerEpoch(42));
     rig.log = &rig.directory.open_log(rig.env, trial, trial_name, script.config);
-    while (rig.step()) note();
+    while (rig.step()) script.note(rig);
     REQUIRE(rig.log->opened_clean());
     REQUIRE(rig.log->log_end() == Offset(10));
     for (int i = 5; i < 7; ++i) {
