@@ -1,6 +1,6 @@
 #pragma once
-// `klamm broker`: the same brokers and the same metadata node that the simulator runs, on real
-// sockets and files, in one process. Ctrl-C or SIGTERM stops them cleanly.
+// The command `klamm broker`: the same brokers and the same metadata node that the simulator runs,
+// on real sockets and files, in one process. Ctrl-C or SIGTERM stops them cleanly.
 
 #include <span>
 #include <string_view>

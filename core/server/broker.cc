@@ -81,7 +81,7 @@ void Broker::check_directory() {
         directory_told_ = true;
         checkpoint_due_ =
             context_.now() +
-            milliseconds(context_.settings.options.log_flush_offset_checkpoint_interval_ms);
+            milliseconds(context_.settings.options.replica_high_watermark_checkpoint_interval_ms);
         context_.post(
             0, DirectoryStarted{true, directory_->clean_start() ? directory_->previous_epoch()
                                                                 : no_broker_epoch});
@@ -323,7 +323,7 @@ void Broker::tick() {
         directory_->checkpoint(context_.env());
         checkpoint_due_ =
             context_.now() +
-            milliseconds(context_.settings.options.log_flush_offset_checkpoint_interval_ms);
+            milliseconds(context_.settings.options.replica_high_watermark_checkpoint_interval_ms);
     }
 }
 

@@ -107,7 +107,6 @@ class Broker final : public env::Node {
     std::uint32_t directories_started_ = 0;
     std::uint32_t logs_opened_ = 0;
     std::uint32_t logs_closed_ = 0;
-    bool all_clean_ = true;
     bool proofs_agree_ = true;
     BrokerEpoch previous_epoch_ = no_broker_epoch;
     bool link_started_ = false;

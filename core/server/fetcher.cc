@@ -81,8 +81,8 @@ void Fetcher::tick() {
 Instant Fetcher::deadline_min() const {
     // A line that nobody needs is not opened again.
     Instant first = wanted_ || line_.in_flight() > 0 ? line_.deadline() : instant_never;
-    for (const auto& [partition, until] : held_)
-        if (until > context_.now()) first = std::min(first, until);
+    for (const auto& [partition, held] : held_)
+        if (held.until > context_.now()) first = std::min(first, held.until);
     return first;
 }
 
@@ -96,12 +96,8 @@ void Fetcher::send_fetch() {
     asked_.positions.clear();
     for (const auto& [id, host] : hosts_) {
         if (host->fetches_from() != leader_ || ends_wanted_.contains(id)) continue;
-        if (const auto held = held_.find(id); held != held_.end()) {
-            if (held->second > context_.now()) continue;
-            held_.erase(held);
-        }
         const auto position = host->next_fetch();
-        if (!position) continue;
+        if (!position || held(id, position->current_leader_epoch)) continue;
         protocol::FetchRequestPartition partition;
         partition.partition = id.partition;
         partition.current_leader_epoch = position->current_leader_epoch;
@@ -209,8 +205,19 @@ void Fetcher::lost(const std::vector<net::Sent>& sent) {
 }
 
 void Fetcher::back_off(const TopicPartition& partition) {
-    held_[partition] =
-        context_.now() + milliseconds(context_.settings.options.replica_fetch_backoff_ms);
+    const auto asked = asked_.positions.find(partition);
+    const LeaderEpoch epoch =
+        asked == asked_.positions.end() ? no_leader_epoch : asked->second.current_leader_epoch;
+    const Duration pause = milliseconds(context_.settings.options.replica_fetch_backoff_ms);
+    held_[partition] = {context_.now() + pause, epoch};
+}
+
+bool Fetcher::held(const TopicPartition& partition, LeaderEpoch epoch) {
+    const auto at = held_.find(partition);
+    if (at == held_.end()) return false;
+    if (at->second.until > context_.now() && at->second.epoch == epoch) return true;
+    held_.erase(at);
+    return false;
 }
 
 }  // namespace klamm::server

@@ -44,6 +44,7 @@ class Fetcher {
     void on_ends(const net::Answer& answer);
     void lost(const std::vector<net::Sent>& sent);
     void back_off(const TopicPartition& partition);
+    [[nodiscard]] bool held(const TopicPartition& partition, LeaderEpoch epoch);
 
     Context& context_;
     Hosts& hosts_;
@@ -52,8 +53,12 @@ class Fetcher {
     bool wanted_ = false;  // some partition here follows this leader
     bool fetching_ = false;
     Asked asked_;
-    std::map<TopicPartition, Instant> held_;  // left out until then
-    std::set<TopicPartition> ends_wanted_;    // whose leader's log start and end are to be asked
+    struct Held {
+        Instant until;
+        LeaderEpoch epoch;  // a newer one ends the back-off
+    };
+    std::map<TopicPartition, Held> held_;   // left out until then
+    std::set<TopicPartition> ends_wanted_;  // whose leader's log start and end are to be asked
     std::optional<TopicPartition> ends_asked_;
     Offset leader_start_ = no_offset;  // of ends_asked_: EARLIEST, then LATEST is asked
 };
