@@ -1,3 +1,6 @@
+// See rescan.h. Nothing is changed here, on the disk or in the log; a failure leaves the log as it
+// was, and its owner takes it offline.
+
 #include "core/storage/rescan.h"
 
 #include <algorithm>

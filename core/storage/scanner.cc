@@ -1,3 +1,6 @@
+// See scanner.h. A slice is read again from the first byte not walked over, so a batch that a slice
+// cuts is read whole the next time; a batch larger than a slice gets a slice of its own size.
+
 #include "core/storage/scanner.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// See tail_cache.h. Rows are found by binary search; a read copies references, never bytes.
+
 #include "core/storage/tail_cache.h"
 
 #include <algorithm>
