@@ -20,6 +20,7 @@ class ConsumerNode::Body {
     void handle(env::Env& env, const env::Event& event) {
         if (std::holds_alternative<env::StopAsked>(event)) return env.stop(0);
         if (const auto* started = std::get_if<env::Started>(&event)) {
+            started_ = true;
             lives_ = started->incarnation == 1;
             if (lives_) start(env);
         }
@@ -37,7 +38,8 @@ class ConsumerNode::Body {
 
     [[nodiscard]] const Reads& reads() const { return reads_; }
     [[nodiscard]] bool done() const {
-        return !lives_ || (schedule_.finished() && reads_.counts().outstanding() == 0);
+        return started_ &&
+               (!lives_ || (schedule_.finished() && reads_.counts().outstanding() == 0));
     }
 
   private:
@@ -78,6 +80,7 @@ class ConsumerNode::Body {
     Schedule schedule_;
     Reads reads_;
     std::uint32_t latest_under_way_ = 0;
+    bool started_ = false;
     bool lives_ = false;
 };
 

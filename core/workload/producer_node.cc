@@ -20,6 +20,7 @@ class ProducerNode::Body {
     void handle(env::Env& env, const env::Event& event) {
         if (std::holds_alternative<env::StopAsked>(event)) return env.stop(0);
         if (const auto* started = std::get_if<env::Started>(&event)) {
+            started_ = true;
             lives_ = started->incarnation == 1;
             if (lives_) schedule_.start(env.turn().now, env.turn().draws);
         }
@@ -36,7 +37,8 @@ class ProducerNode::Body {
 
     [[nodiscard]] const Counts& counts() const { return sends_.counts(); }
     [[nodiscard]] bool done() const {
-        return !lives_ || (schedule_.finished() && sends_.counts().outstanding() == 0);
+        return started_ &&
+               (!lives_ || (schedule_.finished() && sends_.counts().outstanding() == 0));
     }
 
   private:
@@ -74,6 +76,7 @@ class ProducerNode::Body {
     client::Producer producer_;
     Schedule schedule_;
     Sends sends_;
+    bool started_ = false;
     bool lives_ = false;
 };
 
