@@ -3,6 +3,7 @@
 #include "core/protocol/frame.h"
 #include "core/record/batch.h"
 #include "core/record/builder.h"
+#include "core/record/compression.h"
 #include "core/record/record.h"
 
 namespace klamm::client::test {
@@ -289,10 +290,11 @@ void FakeCluster::append(const std::vector<std::uint64_t>& values) {
 std::vector<std::uint64_t> FakeCluster::values() const {
     std::vector<std::uint64_t> all;
     for (const Stored& stored : log) {
-        record::for_each_record(
-            record::BatchView(stored.bytes).records(), [&](const record::Record& one) {
-                all.push_back(load_big_endian<std::uint64_t>(one.value->data()));
-            });
+        const auto plain = record::plain_records(record::BatchView(stored.bytes), 1 << 20);
+        KLAMM_ASSERT(plain.ok());
+        record::for_each_record(plain->records, [&](const record::Record& one) {
+            all.push_back(load_big_endian<std::uint64_t>(one.value->data()));
+        });
     }
     return all;
 }

@@ -341,7 +341,6 @@ TEST_CASE("producer: whatever the brokers do, outcomes are true and idempotence 
             });
         }
         RC_ASSERT(run(harness, id));
-        if (workload.options.compression_type != config::Compression::none) return;
         check_outcomes(harness);
         check_order(harness);
     });
