@@ -93,7 +93,8 @@ ForkedJobs::~ForkedJobs() {
 
 void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& job) {
     KLAMM_ASSERT(!full());
-    ForkedResult refused{.index = index, .end = JobEnd::died, .bytes = {}, .complaint = {}, .cpu = {}};
+    ForkedResult refused{
+        .index = index, .end = JobEnd::died, .bytes = {}, .complaint = {}, .cpu = {}};
     int results[2];
     int errors[2];
     if (::pipe2(results, O_CLOEXEC) != 0) {

@@ -1,0 +1,62 @@
+#pragma once
+// Shrinking: from a plan that fails to one that fails in the same way with few faults and few
+// operations. Whatever is tried is a replay of an edited plan, since edits leave all other draws as
+// they were.
+//
+//   1. the run is cut at its first violation;
+//   2. faults that hit nothing go; then as many faults as can, those far from the violation first;
+//   3. the same for the clients' operations (a client without operations is no client);
+//   4. each remaining fault is taken away once more: the run must pass without it.
+//
+// Always: the result shows the rule that the original broke, unless a bug is planted: then in the
+// end any red of the same kind may take its place, because it is the same bug. The number of
+// replays is bounded; at the bound the best plan so far is given.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/run/plan.h"
+#include "sim/run/trial.h"
+
+namespace klamm::sim {
+
+struct ShrinkOptions {
+    std::uint64_t replays_max = 300;
+    /// Runs one plan; by default in a process of its own, with operations.
+    std::function<Trial(const RunPlan&)> run;
+    std::function<void(const std::string&)> progress;  // a line about each step taken
+    std::function<bool()> stopped;                     // true: as if the bound were reached
+};
+
+struct ShrinkResult {
+    bool reproduced = false;  // else nothing was shrunk, and `trial` is the run of the plan given
+    RunPlan plan;
+    Trial trial;  // of `plan`
+    std::string rule;
+    std::uint64_t replays = 0;
+    std::size_t faults_before = 0;
+    std::size_t operations_before = 0;
+    /// Operations of `plan` that begin.
+    std::vector<TrialOperation> operations;
+    bool verified = false;  // every remaining fault was taken away once more
+    /// Faults without which something red of another kind remains.
+    std::vector<FaultId> leaves_other_red;
+
+    /// Without any one of its faults the run passes.
+    [[nodiscard]] bool one_minimal() const { return verified && leaves_other_red.empty(); }
+};
+
+ShrinkResult shrink(const RunPlan& plan, const ShrinkOptions& options = {});
+
+/// Items (0 .. count-1, ascending) of which none can be left out, given that `fails` holds for all
+/// of them. Tries suffixes first, then leaves out ever smaller pieces until no single item can go.
+/// `fails` is asked about ascending subsets, never about the whole.
+std::vector<std::size_t> minimise(
+    std::size_t count, const std::function<bool(const std::vector<std::size_t>&)>& fails);
+
+/// The remaining faults as a timeline, the operations, the sentence and the token.
+std::string to_text(const ShrinkResult& result);
+
+}  // namespace klamm::sim
