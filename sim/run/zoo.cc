@@ -1,0 +1,155 @@
+#include "sim/run/zoo.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/assert.h"
+
+namespace klamm::sim {
+
+namespace {
+
+const BugEntry& entry_of(Bug bug) { return bug_catalogue()[static_cast<std::size_t>(bug)]; }
+
+std::string seconds_of(Duration duration) {
+    return fmt::format("{}.{:02} s", duration.nanoseconds / 1'000'000'000,
+                       duration.nanoseconds / 10'000'000 % 100);
+}
+
+/// Whatever may end a leader's epoch: its process, its disk or its session is gone, or it is told.
+const std::set<FaultKind>& leadership_moves() {
+    static const std::set<FaultKind> kinds{
+        FaultKind::kill,
+        FaultKind::kill_in_turn,
+        FaultKind::power_loss_one,
+        FaultKind::power_loss_some,
+        FaultKind::power_loss_all,
+        FaultKind::pause,
+        FaultKind::isolate_from_controller,
+        FaultKind::half_open,
+        FaultKind::connection_reset,
+        FaultKind::connection_stall,
+        FaultKind::disk_stall,
+        FaultKind::disk_slow,
+        FaultKind::disk_error_writes,
+        FaultKind::disk_error_syncs,
+        FaultKind::disk_full,
+        FaultKind::move_leader,
+        FaultKind::elect_unclean,
+        FaultKind::clean_restart,
+        FaultKind::wipe,
+    };
+    return kinds;
+}
+
+const std::set<FaultKind>& power_losses() {
+    static const std::set<FaultKind> kinds{FaultKind::power_loss_one, FaultKind::power_loss_some,
+                                           FaultKind::power_loss_all};
+    return kinds;
+}
+
+}  // namespace
+
+const std::set<FaultKind>& needed_kinds(Bug bug) {
+    switch (bug) {
+        // Lost when the leader that answered early does not lead on.
+        case Bug::acks_all_like_one:
+        // A log is cut when its replica follows in a new epoch.
+        case Bug::truncate_to_hw:
+        // An epoch start that differs from the watermark is the work of an election.
+        case Bug::isr_join_below_epoch_start:
+        // Logs diverge when a leader with a tail of its own is deposed.
+        case Bug::diverging_fetch_advances_hw:
+        // A log is truncated below what it served when its replica is deposed.
+        case Bug::truncate_under_file_range: return leadership_moves();
+        case Bug::ack_before_flush:
+        case Bug::recovery_trusts_length: return power_losses();
+        case Bug::count_: break;
+    }
+    KLAMM_UNREACHABLE();
+}
+
+bool is_harm(const std::string& rule) {
+    // The rules of conduct: who may answer, join, register or go on; the others speak of records.
+    constexpr std::array<std::string_view, 4> conduct{"I2", "I3", "I4", "malformed"};
+    return std::find(conduct.begin(), conduct.end(), rule) == conduct.end();
+}
+
+ZooResult visit(const ZooOptions& options) {
+    ZooResult result;
+    result.bug = options.bug;
+    result.without_needed = options.without_needed;
+    const auto at = static_cast<std::size_t>(options.bug);
+    Duration cpu;
+    SwarmOptions swarm = options.swarm;
+    swarm.plant = options.bug;
+    swarm.cpu = options.cpu_budget;
+    swarm.stop_at_first_red = false;
+    if (options.without_needed) {
+        swarm.off.insert(needed_kinds(options.bug).begin(), needed_kinds(options.bug).end());
+    }
+    swarm.on_trial = [&](const Trial& trial) {
+        if (options.swarm.on_trial) options.swarm.on_trial(trial);
+        if (result.found) return;
+        cpu = cpu + trial.cpu;
+        ++result.runs;
+        result.cpu = cpu;
+        const bool taken = trial.plants_taken[at] > 0 || trial.verdict == Verdict::crash;
+        result.reached += taken ? 1 : 0;
+        if (!trial.red()) return;
+        if (!taken) {
+            result.unplanted.push_back(trial);
+            return;
+        }
+        const bool harm =
+            trial.verdict != Verdict::safety ||
+            std::any_of(trial.findings.begin(), trial.findings.end(),
+                        [](const TrialFinding& finding) { return is_harm(finding.rule); });
+        if (options.without_needed && !harm) return;
+        result.found = true;
+        result.trial = trial;
+    };
+    swarm.stopped = [&] {
+        return result.found || (options.swarm.stopped && options.swarm.stopped());
+    };
+    result.interrupted = run_swarm(swarm).interrupted && !result.found;
+    return result;
+}
+
+std::string to_text(const ZooResult& result) {
+    const BugEntry& entry = entry_of(result.bug);
+    std::string out = fmt::format("{} {}{}: ", entry.code, entry.name,
+                                  result.without_needed ? " without its faults" : "");
+    if (result.found) {
+        out += fmt::format(
+            "found in {} runs, {} of CPU\n{}\nhash {:016x}\nreplay klamm replay {}\n", result.runs,
+            seconds_of(result.cpu), result.trial.sentence(), result.trial.hash, result.trial.token);
+    } else {
+        out += fmt::format("not found in {} runs, {} of CPU; the wrong branch was taken in {}\n",
+                           result.runs, seconds_of(result.cpu), result.reached);
+    }
+    for (const Trial& trial : result.unplanted) {
+        out += fmt::format("red although the wrong branch was not taken: {}\n  klamm replay {}\n",
+                           trial.sentence(), trial.token);
+    }
+    return out;
+}
+
+std::string table_text(const std::vector<ZooResult>& results) {
+    std::string out = fmt::format("{:<5}{:<29}{:<14}{:<11}{:>6}{:>9}{:>11}  {}\n", "bug", "name",
+                                  "faults", "result", "runs", "reached", "CPU", "rule");
+    for (const ZooResult& result : results) {
+        const BugEntry& entry = entry_of(result.bug);
+        out += fmt::format(
+            "{:<5}{:<29}{:<14}{:<11}{:>6}{:>9}{:>11}  {}\n", entry.code, entry.name,
+            result.without_needed ? "its kinds off" : "all", result.found ? "found" : "not found",
+            result.runs, result.reached, seconds_of(result.cpu),
+            result.found && !result.trial.findings.empty() ? result.trial.findings.front().rule
+                                                           : "-");
+    }
+    return out;
+}
+
+}  // namespace klamm::sim
