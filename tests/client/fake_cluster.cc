@@ -28,7 +28,7 @@ class FakeBroker final : public env::Node {
         } else if (const auto* drained = std::get_if<env::Drained>(&event)) {
             inbound_.drained(env, *drained);
         } else if (const auto* closed = std::get_if<env::Closed>(&event)) {
-            inbound_.closed(*closed);
+            inbound_.closed(env, *closed);
         }
         for (const net::Request& request : requests) serve(env, request);
     }

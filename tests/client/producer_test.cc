@@ -186,27 +186,27 @@ TEST_CASE("producer: delivery.timeout.ms ends a send as unknown if it left, then
 TEST_CASE("producer: while it is open whether a batch was written, none gets a number behind it") {
     for (const bool append : {false, true}) {
         Harness harness;
-        harness.cluster.produce_acts = {{ErrorCode::none, append, Then::silence},
-                                        {ErrorCode::none, append, Then::silence}};
-        auto workload = harness.producer(3);
+        harness.cluster.produce_acts = {
+            {}, {ErrorCode::none, append, Then::silence}, {ErrorCode::none, append, Then::silence}};
+        auto workload = harness.producer(4);
         workload.options.delivery_timeout_ms = 2000;
         workload.options.client.request_timeout_ms = 1950;
         workload.pacing.gap = {milliseconds(1000), {}};
         const auto id = harness.add("client", workload::producer_factory(workload));
-        // The first expires just before its retry; the second is then sent again, alone.
+        // The second expires just before its retry; the third is then sent again, alone.
         REQUIRE(run(harness, id, seconds(20)));
         const auto done = harness.all<facts::SendReturned>();
-        REQUIRE(done.size() == 3);
-        CHECK(done[0].outcome == Outcome::unknown);
-        CHECK(done[1].outcome == (append ? Outcome::ok : Outcome::unknown));
-        CHECK(done[2].outcome == Outcome::ok);
+        REQUIRE(done.size() == 4);
+        CHECK(done[1].outcome == Outcome::unknown);
+        CHECK(done[2].outcome == (append ? Outcome::ok : Outcome::unknown));
+        CHECK(done[3].outcome == Outcome::ok);
         check_outcomes(harness);
         const SeenProduce& last = harness.cluster.produced.back();
         CHECK(last.answer == ErrorCode::none);
         CHECK(last.producer_epoch == (append ? 0 : 1));
-        CHECK(last.sequence == (append ? 2 : 0));
+        CHECK(last.sequence == (append ? 3 : 0));
         for (const SeenProduce& seen : harness.cluster.produced)
-            CHECK((append || seen.sequence != 2));
+            CHECK((append || seen.sequence != 3));
     }
 }
 
