@@ -26,6 +26,17 @@ bool sufficient(const facts::PartitionCommitted& state) {
     return static_cast<std::int32_t>(state.isr.size() + state.elr.size()) >= state.min_isr;
 }
 
+/// The replicas that may lead and hold every strong promise.
+ReplicaMask complete_candidates(const PartitionBook& book) {
+    if (!book.committed.has_value()) return 0;
+    ReplicaMask complete = book.candidates;
+    for (const BatchId id : book.promised) {
+        const Batch& batch = book.batches[id];
+        if (batch.live() && batch.strong()) complete &= book.covering(batch);
+    }
+    return complete;
+}
+
 }  // namespace
 
 struct Judge::State {
@@ -301,6 +312,18 @@ struct Judge::State {
 
     // Clients.
 
+    /// What a connection delivers is what was sent: the sender's log was not what it sent, unless
+    /// its bytes are damaged there.
+    void on(Instant now, BrokerId node, const facts::CorruptReceived& fact) {
+        const ReplicaBook* sender = book_of(fact.partition).replica(fact.from);
+        if (sender != nullptr && sender->damage_at(fact.offset) != nullptr) return;
+        findings.report("I1",
+                        "bytes that broker " + std::to_string(fact.from.value) +
+                            " sent as offset " + std::to_string(fact.offset.value) +
+                            " are no batch, though none of its bytes are damaged there",
+                        now, node);
+    }
+
     template <class ClientFact>
     void on(Instant now, BrokerId client, const ClientFact& fact) {
         if constexpr (std::is_same_v<ClientFact, facts::SendInvoked>) ++counts.sends;
@@ -422,12 +445,12 @@ void Judge::check_all(Instant now) {
     for (auto& [partition, book] : state_->books) state_->monitors.check_all(book, now);
 }
 
-void Judge::finish(Instant now) {
+void Judge::finish(Instant now, bool read_to_end) {
     State& state = *state_;
     KLAMM_ASSERT(!state.finished);
     check_all(now);
     state.finished = true;
-    state.checker.finish(now.nanoseconds);
+    if (read_to_end) state.checker.finish(now.nanoseconds);
     state.take_checker(now.nanoseconds);
     for (const auto& [partition, book] : state.books) state.ledger.finish(book);
 }
@@ -446,14 +469,20 @@ std::uint64_t Judge::malformed() const { return state_->findings.malformed(); }
 
 bool Judge::good_candidate(const TopicPartition& partition) const {
     const auto found = state_->books.find(partition);
-    if (found == state_->books.end() || !found->second.committed.has_value()) return false;
+    return found != state_->books.end() && complete_candidates(found->second) != 0;
+}
+
+std::vector<BrokerId> Judge::good_candidates(const TopicPartition& partition) const {
+    std::vector<BrokerId> nodes;
+    const auto found = state_->books.find(partition);
+    if (found == state_->books.end()) return nodes;
     const PartitionBook& book = found->second;
-    ReplicaMask complete = book.candidates;
-    for (const BatchId id : book.promised) {
-        const Batch& batch = book.batches[id];
-        if (batch.live() && batch.strong()) complete &= book.covering(batch);
+    const ReplicaMask complete = complete_candidates(book);
+    for (std::size_t slot = 0; slot < book.replicas.size(); ++slot) {
+        const bool holds = (complete & (ReplicaMask{1} << slot)) != 0;
+        if (holds && !book.replicas[slot].unproven) nodes.push_back(book.replicas[slot].node);
     }
-    return complete != 0;
+    return nodes;
 }
 
 RunOutcome Judge::outcome(bool faults_asked, std::uint64_t liveness_failures, bool crashed) const {

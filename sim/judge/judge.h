@@ -68,7 +68,9 @@ class Judge {
     /// Checks the invariants in full: O(batches). For checkpoints.
     void check_all(Instant now);
     /// The run is over: what only the end can show, and the sums of the bill. Call once.
-    void finish(Instant now);
+    /// `read_to_end`: clients have made their final reads in full. If not (nobody may lead, or the
+    /// run was cut), records that were not read are not missed.
+    void finish(Instant now, bool read_to_end = true);
 
     [[nodiscard]] const std::vector<Violation>& violations() const;
     /// Red findings in all, those past violations_max and those of the log checker included.
@@ -83,6 +85,10 @@ class Judge {
     /// Whether some replica that may lead holds every promised record of the partition: false is
     /// excuse E1 of liveness, as long as unclean election is off.
     [[nodiscard]] bool good_candidate(const TopicPartition& partition) const;
+
+    /// The replicas that may lead, hold every promised record, and have not stopped without proof
+    /// since they were admitted.
+    [[nodiscard]] std::vector<BrokerId> good_candidates(const TopicPartition& partition) const;
 
     /// A verdict_of() input with everything that this judge knows.
     [[nodiscard]] RunOutcome outcome(bool faults_asked, std::uint64_t liveness_failures,

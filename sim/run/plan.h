@@ -107,6 +107,7 @@ struct PlanEdits {
 
 struct ClusterPlan {
     std::vector<env::ShardIndex> shards;  // by broker; its size is the number of brokers
+    std::uint32_t partitions = 1;         // of topic `trial`, each on every broker
     config::BrokerOptions broker;
     config::TopicOptions topic;
     bool eligible_leader_replicas = true;

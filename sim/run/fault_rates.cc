@@ -1,0 +1,144 @@
+#include "sim/run/fault_rates.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace klamm::sim {
+
+namespace {
+
+constexpr DrawDomain on_domain = draw_domain("plan.fault.on");
+constexpr DrawDomain gap_domain = draw_domain("plan.fault.gap");
+constexpr DrawDomain duration_domain = draw_domain("plan.fault.duration");
+constexpr DrawDomain target_domain = draw_domain("plan.fault.target");
+constexpr DrawDomain amount_domain = draw_domain("plan.fault.amount");
+constexpr DrawDomain pick_domain = draw_domain("plan.fault.pick");
+
+/// One row a kind: events in an hour under weather, storm, power; the chance that the kind is on;
+/// the mean duration; how many brokers it hits.
+struct Row {
+    FaultKind kind;
+    std::int64_t weather;
+    std::int64_t storm;
+    std::int64_t power;
+    std::int64_t on_rate;
+    Duration mean;
+    std::uint32_t targets;
+};
+
+// clang-format off
+constexpr Row rows[] = {
+    {FaultKind::kill,                     60, 400, 120, 700'000, milliseconds(1'000), 1},
+    {FaultKind::kill_in_turn,             60, 400, 120, 700'000, milliseconds(1'000), 1},
+    {FaultKind::power_loss_one,            0, 200, 600, 700'000, milliseconds(1'000), 1},
+    {FaultKind::power_loss_some,           0,  60, 200, 700'000, milliseconds(1'000), 2},
+    {FaultKind::power_loss_all,            0,  60, 120, 700'000, milliseconds(1'000), 0},
+    {FaultKind::pause,                    60, 200,  20, 500'000, milliseconds(1'500), 1},
+    {FaultKind::partition_two_way,        30, 150,  20, 500'000, milliseconds(2'500), 1},
+    {FaultKind::partition_one_way,        30, 150,  20, 500'000, milliseconds(2'500), 1},
+    {FaultKind::isolate_from_controller,  30, 200,  40, 500'000, milliseconds(2'500), 1},
+    {FaultKind::isolate_clients,          10,  60,  10, 500'000, milliseconds(2'000), 1},
+    {FaultKind::connection_reset,        120, 900, 120, 500'000, milliseconds(0),     1},
+    {FaultKind::half_open,                30, 240,  30, 500'000, milliseconds(0),     1},
+    {FaultKind::link_stall,               60, 300,  60, 500'000, milliseconds(1'000), 2},
+    {FaultKind::connection_stall,         60, 600,  60, 500'000, milliseconds(1'000), 1},
+    {FaultKind::slow_link,                30, 100,  20, 500'000, milliseconds(4'000), 1},
+    {FaultKind::clock_step,               10,  60,  10, 500'000, milliseconds(0),     1},
+    {FaultKind::clock_drift,              10,  60,  10, 500'000, milliseconds(5'000), 1},
+    {FaultKind::disk_stall,                0,  60,  20, 500'000, milliseconds(1'000), 1},
+    {FaultKind::disk_slow,                20,  60,  20, 500'000, milliseconds(2'000), 1},
+    {FaultKind::disk_error_writes,         0,  30,  10, 400'000, milliseconds(300),   1},
+    {FaultKind::disk_error_syncs,          0,  30,  10, 400'000, milliseconds(1'000), 1},
+    {FaultKind::disk_full,                 0,  30,  10, 400'000, milliseconds(1'000), 1},
+    {FaultKind::move_leader,              60, 600, 240, 700'000, milliseconds(0),     1},
+    {FaultKind::elect_unclean,             0,  60,  60, 300'000, milliseconds(0),     0},
+    {FaultKind::clean_restart,            30, 100,  60, 500'000, milliseconds(500),   1},
+    {FaultKind::wipe,                      0,   0,   0,       0, milliseconds(1'000), 1},
+};
+// clang-format on
+static_assert(std::size(rows) == fault_kind_count);
+
+const Row& row_of(FaultKind kind) { return rows[static_cast<std::size_t>(kind)]; }
+
+std::int64_t amount_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
+    const auto between = [&](std::int64_t low, std::int64_t high) {
+        return draws.between(low, high, amount_domain, id, 0);
+    };
+    switch (kind) {
+        case FaultKind::kill_in_turn: return between(0, 20);  // turns with effects let through
+        case FaultKind::slow_link: return between(2'000, 300'000);
+        case FaultKind::clock_step: return between(-600, 600) * 1'000'000'000;
+        case FaultKind::clock_drift: return between(-200'000, 200'000);
+        case FaultKind::disk_slow: return between(3, 100);
+        case FaultKind::disk_error_writes: return between(50'000, 1'000'000);
+        case FaultKind::disk_error_syncs: return between(200'000, 1'000'000);
+        case FaultKind::disk_full: return between(0, 4'000);
+        default: return 0;
+    }
+}
+
+FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
+                      std::uint32_t brokers) {
+    FaultEvent fault;
+    fault.id = fault_id(row.kind, n);
+    fault.kind = row.kind;
+    fault.at = at;
+    const auto entity = static_cast<std::uint64_t>(fault.id);
+    if (row.mean.nanoseconds > 0)
+        fault.duration = milliseconds(5) + nanoseconds(draws.exponential(
+                                               row.mean.nanoseconds, duration_domain, entity, 0));
+    const auto first = static_cast<std::uint32_t>(draws.below(brokers, target_domain, entity, 0));
+    if (row.kind == FaultKind::power_loss_all) {
+        for (std::uint32_t i = 0; i < brokers; ++i) fault.targets.push_back(i);
+    } else if (row.targets >= 1) {
+        fault.targets.push_back(first);
+        if (row.targets == 2)
+            fault.targets.push_back(static_cast<std::uint32_t>(
+                (first + 1 + draws.below(brokers - 1, target_domain, entity, 1)) % brokers));
+    }
+    fault.amount = amount_of(draws, row.kind, entity);
+    fault.draw = draws.word(pick_domain, entity, 0);
+    return fault;
+}
+
+}  // namespace
+
+std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
+    const Row& row = row_of(kind);
+    switch (profile) {
+        case Profile::weather: return row.weather;
+        case Profile::storm: return row.storm;
+        case Profile::power: return row.power;
+        default: return 0;
+    }
+}
+
+std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
+    const Draws draws(plan.seed);
+    std::vector<FaultEvent> faults;
+    const auto brokers = static_cast<std::uint32_t>(plan.cluster.shards.size());
+    for (const Row& row : rows) {
+        const auto key = static_cast<std::uint64_t>(row.kind);
+        if (plan.options.off.contains(row.kind)) continue;
+        if (!draws.happens(row.on_rate, on_domain, key, 0)) continue;
+        // Half, once or twice as often.
+        const std::int64_t per_hour =
+            (faults_an_hour(plan.options.profile, row.kind) << draws.below(3, on_domain, key, 1)) /
+            2;
+        if (per_hour == 0) continue;
+        const std::int64_t gap_mean = seconds(3'600).nanoseconds / per_hour;
+        const Instant end = Instant{} + plan.safety;
+        Instant at = Instant{} + plan.warm_up;
+        for (std::uint32_t n = 0; n < fault_id_stride; ++n) {
+            at = at + nanoseconds(1 + draws.exponential(gap_mean, gap_domain, key, n));
+            if (at >= end) break;
+            faults.push_back(make_fault(draws, row, n, at, brokers));
+        }
+    }
+    std::sort(faults.begin(), faults.end(), [](const FaultEvent& a, const FaultEvent& b) {
+        return std::tie(a.at, a.id) < std::tie(b.at, b.id);
+    });
+    return faults;
+}
+
+}  // namespace klamm::sim

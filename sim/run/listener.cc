@@ -1,0 +1,147 @@
+#include "sim/run/listener.h"
+
+#include <fmt/format.h>
+
+namespace klamm::sim {
+
+namespace {
+
+constexpr std::size_t recent_max = 60;
+
+/// Facts that a reader of a violation wants to see; the rest come by the thousand.
+bool telling(const facts::Fact& fact) {
+    return std::holds_alternative<facts::LogTruncated>(fact) ||
+           std::holds_alternative<facts::LogOpened>(fact) ||
+           std::holds_alternative<facts::LogOffline>(fact) ||
+           std::holds_alternative<facts::Leading>(fact) ||
+           std::holds_alternative<facts::Following>(fact) ||
+           std::holds_alternative<facts::IsrProposed>(fact) ||
+           std::holds_alternative<facts::PartitionCommitted>(fact) ||
+           std::holds_alternative<facts::BrokerRegistered>(fact) ||
+           std::holds_alternative<facts::BrokerFencing>(fact) ||
+           std::holds_alternative<facts::CorruptReceived>(fact);
+}
+
+std::vector<Damage> damages_of(const DamageReport& report) {
+    std::vector<Damage> all;
+    for (const FileDamage& file : report.files) {
+        const auto path = segment_path(file.path);
+        if (!path.has_value() || path->topic != "trial") continue;
+        Damage damage;
+        damage.partition = {trial_topic, path->partition};
+        damage.segment_base = path->base;
+        for (const ByteRange& range : file.changed) damage.ranges.push_back({range.from, range.to});
+        damage.synced_length = file.synced_length;
+        damage.length_before = file.length_before;
+        damage.length_after = file.length_after;
+        all.push_back(std::move(damage));
+    }
+    return all;
+}
+
+std::vector<UndoneTruncate> undone_of(const World& world, NodeId node, const DamageReport& report) {
+    std::vector<UndoneTruncate> all;
+    const auto add = [&](const std::string& name, std::uint64_t cut_to, std::uint64_t length_now) {
+        const auto path = segment_path(name);
+        if (!path.has_value() || path->topic != "trial") return;
+        all.push_back({{trial_topic, path->partition}, path->base, cut_to, length_now});
+    };
+    for (const TruncateUndone& undone : report.truncates_undone)
+        add(undone.path, undone.cut_to, undone.length_now);
+    // A segment that was taken away whole and is there again.
+    for (const NameDamage& name : report.names) {
+        if (name.change != NameChange::came_back) continue;
+        if (const Bytes* bytes = world.file_bytes(node, name.path))
+            add(name.path, 0, bytes->size());
+    }
+    return all;
+}
+
+}  // namespace
+
+void Listener::on_fact(NodeId node, env::ShardIndex, Instant time, const facts::Fact& fact) {
+    if (telling(fact)) keep({time, cluster_.world().name(node), fact, {}});
+    if (hooks_.fact_sink) hooks_.fact_sink(time, cluster_.world().name(node), fact);
+    if (const auto* committed = std::get_if<facts::PartitionCommitted>(&fact);
+        committed != nullptr && watch_ != nullptr)
+        watch_->committed(*committed);
+    if (judge_.on_fact(time, cluster_.id_of(node), cluster_.world().incarnation(node), fact))
+        look();
+}
+
+void Listener::on_start(NodeId node, std::uint64_t incarnation) {
+    if (cluster_.broker_index(node) < 0) return;
+    note(cluster_.world().name(node), fmt::format("starts, incarnation {}", incarnation));
+    judge_.on_start(cluster_.world().now(), cluster_.id_of(node), incarnation);
+}
+
+void Listener::on_stop(NodeId node, int status) {
+    const std::int32_t broker = cluster_.broker_index(node);
+    if (broker < 0) return;
+    const auto index = static_cast<std::size_t>(broker);
+    const Instant now = cluster_.world().now();
+    note(cluster_.world().name(node), fmt::format("ends by itself, status {}", status));
+    judge_.on_stop(now, cluster_.id_of(node));
+    if (status != 0)
+        judge_.on_directory_offline(now, cluster_.id_of(node),
+                                    watch_ != nullptr ? watch_->disk_fault(index) : fault_none);
+    if (watch_ != nullptr) watch_->stopped(index, status);
+    look();
+}
+
+void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report) {
+    const std::int32_t broker = cluster_.broker_index(node);
+    if (broker < 0) return;
+    const Instant now = cluster_.world().now();
+    const BrokerId id = cluster_.id_of(node);
+    const std::vector<Damage> damages = damages_of(report);
+    const FaultId fault =
+        watch_ != nullptr ? watch_->crashed(static_cast<std::size_t>(broker), kind, report.any())
+                          : fault_none;
+    std::string text = to_string(kind);
+    for (const Damage& damage : damages)
+        text +=
+            fmt::format("; segment {} from {} to {} bytes, synced {}", damage.segment_base.value,
+                        damage.length_before, damage.length_after, damage.synced_length);
+    note(cluster_.world().name(node), std::move(text));
+    switch (kind) {
+        case CrashKind::kill: judge_.on_kill(now, id, fault, damages); break;
+        case CrashKind::power:
+            judge_.on_power_loss(now, id, fault, damages,
+                                 undone_of(cluster_.world(), node, report));
+            break;
+        case CrashKind::wipe: judge_.on_wipe(now, id, fault); break;
+    }
+    look();
+}
+
+void Listener::on_log(NodeId node, env::ShardIndex, Instant time, std::string_view line) {
+    if (hooks_.log_sink) hooks_.log_sink(time, cluster_.world().name(node), line);
+}
+
+void Listener::note(const std::string& node, std::string text) {
+    keep({cluster_.world().now(), node, {}, std::move(text)});
+}
+
+void Listener::keep(Entry entry) {
+    if (first_violation_ != instant_never && entry.time > first_violation_) return;
+    recent_.push_back(std::move(entry));
+    if (recent_.size() > recent_max) recent_.pop_front();
+}
+
+void Listener::look() {
+    const std::uint64_t total = judge_.violations_total();
+    if (total == violations_seen_) return;
+    violations_seen_ = total;
+    if (first_violation_ == instant_never) first_violation_ = cluster_.world().now();
+}
+
+std::vector<TimelineEntry> Listener::timeline() const {
+    std::vector<TimelineEntry> all;
+    for (const Entry& entry : recent_)
+        all.push_back(
+            {entry.time, entry.node, entry.text.empty() ? describe(entry.fact) : entry.text});
+    return all;
+}
+
+}  // namespace klamm::sim

@@ -1,0 +1,243 @@
+// Draws a plan: the cluster's options from hostile but lawful ranges, clients that write and read
+// all the while, and for each fault kind whether it falls, how often, and its events one by one.
+
+#include "sim/run/plan.h"
+
+#include <algorithm>
+
+#include "sim/run/fault_rates.h"
+
+namespace klamm::sim {
+
+namespace {
+
+constexpr DrawDomain cluster_domain = draw_domain("plan.cluster");
+constexpr DrawDomain network_domain = draw_domain("plan.network");
+constexpr DrawDomain disk_domain = draw_domain("plan.disk");
+constexpr DrawDomain clock_domain = draw_domain("plan.clock");
+constexpr DrawDomain workload_domain = draw_domain("plan.workload");
+constexpr DrawDomain client_domain = draw_domain("plan.client");
+constexpr DrawDomain length_domain = draw_domain("plan.length");
+constexpr DrawDomain timers_domain = draw_domain("plan.timers");
+constexpr DrawDomain healing_domain = draw_domain("plan.healing");
+
+constexpr std::uint32_t brokers_default = 3;
+constexpr std::uint32_t first_producer = 1;
+constexpr std::uint32_t first_consumer = 50;
+
+/// One of a few values, each as likely as it is often in the list.
+template <class T>
+T pick(const Draws& draws, DrawDomain domain, std::uint64_t entity, std::uint64_t n,
+       std::initializer_list<T> values) {
+    return values.begin()[draws.below(values.size(), domain, entity, n)];
+}
+
+/// Timers divided by ten and more: one seed then holds many elections.
+bool timers_compressed(const RunPlan& plan) {
+    if (plan.options.profile == Profile::calm) return true;
+    return Draws(plan.seed).happens(900'000, timers_domain, 0, 0);
+}
+
+void compress_timers(config::BrokerOptions& broker, const Draws& draws) {
+    broker.broker_session_timeout_ms = pick(draws, timers_domain, 0, 1, {1'000, 1'500, 3'000});
+    broker.broker_heartbeat_interval_ms =
+        broker.broker_session_timeout_ms / pick(draws, timers_domain, 0, 2, {3, 5, 8});
+    broker.replica_lag_time_max_ms =
+        pick<std::int64_t>(draws, timers_domain, 0, 3, {500, 1'000, 2'000, 3'000});
+    broker.replica_fetch_wait_max_ms = static_cast<std::int32_t>(std::min<std::int64_t>(
+        pick(draws, timers_domain, 0, 4, {50, 100, 200, 400}), broker.replica_lag_time_max_ms / 2));
+    broker.replica_fetch_backoff_ms = pick(draws, timers_domain, 0, 5, {10, 50, 200});
+    broker.request_timeout_ms = pick(draws, timers_domain, 0, 6, {500, 1'000, 2'000});
+}
+
+ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& options) {
+    const Draws draws(plan.seed);
+    ClusterPlan cluster;
+    cluster.broker = options.broker;
+    cluster.topic = options.topic;
+    if (timers_compressed(plan)) compress_timers(cluster.broker, draws);
+    cluster.broker.topic = cluster.topic;
+    cluster.eligible_leader_replicas = options.features.eligible_leader_replicas();
+    const bool even = draws.happens(500'000, cluster_domain, 0, 0);
+    for (std::uint32_t i = 0; i < brokers_default; ++i)
+        cluster.shards.push_back(
+            even ? static_cast<env::ShardIndex>(options.broker.shards)
+                 : static_cast<env::ShardIndex>(draws.between(1, 3, cluster_domain, 1, i)));
+    cluster.partitions = draws.happens(150'000, cluster_domain, 0, 1) ? 2 : 1;
+    cluster.tail_cache_bytes =
+        pick<std::uint64_t>(draws, cluster_domain, 0, 2, {0, 0, 300, 2'000, 20'000, 1 << 20});
+    cluster.unclean_check_interval =
+        pick(draws, cluster_domain, 0, 3, {seconds(1), seconds(5), seconds(300)});
+
+    NetworkOptions& network = cluster.network;
+    const bool calm = plan.options.profile == Profile::calm;
+    network.link.delay_base = microseconds(draws.between(50, 500, network_domain, 0, 0));
+    network.link.delay_mean =
+        calm ? microseconds(200)
+             : pick(draws, network_domain, 0, 1,
+                    {microseconds(100), milliseconds(1), milliseconds(5), milliseconds(20)});
+    if (!calm) {
+        network.link.tail_rate =
+            pick<std::int64_t>(draws, network_domain, 0, 2, {0, 1'000, 10'000});
+        network.split_rate =
+            pick<std::int64_t>(draws, network_domain, 0, 3, {1'000, 10'000, 100'000});
+        network.short_receive_rate =
+            pick<std::int64_t>(draws, network_domain, 0, 4, {1'000, 10'000, 100'000});
+        network.reset_on_kill_rate =
+            pick<std::int64_t>(draws, network_domain, 0, 5, {0, 300'000, 1'000'000});
+    }
+    network.window_bytes_min =
+        pick<std::uint64_t>(draws, network_domain, 0, 6, {300, 1'000, 16'384, 65'536});
+    network.window_bytes_max = network.window_bytes_min * 4;
+    network.file_range_lag_rate =
+        pick<std::int64_t>(draws, network_domain, 0, 7, {100'000, 300'000, 1'000'000});
+    network.file_range_lag_mean =
+        pick(draws, network_domain, 0, 8, {milliseconds(1), milliseconds(10), milliseconds(100)});
+    network.connect_timeout_min = milliseconds(500);
+    network.connect_timeout_max = seconds(3);
+    network.break_timeout_min = seconds(2);
+    network.break_timeout_max = seconds(20);
+    network.retransmit_mean = milliseconds(100);
+
+    DiskOptions& disk = cluster.disk;
+    disk.crash_mode =
+        draws.happens(300'000, disk_domain, 0, 0) ? CrashMode::ext4_ordered : CrashMode::posix;
+    disk.unit_bytes = pick<std::uint32_t>(draws, disk_domain, 0, 1, {0, 512, 512, 4096});
+    disk.unit_keep_rate = pick<std::int64_t>(draws, disk_domain, 0, 2, {0, 400'000, 800'000});
+    disk.unit_tear_rate = pick<std::int64_t>(draws, disk_domain, 0, 3, {0, 200'000, 500'000});
+    disk.unit_tear_rate = std::min(disk.unit_tear_rate, per_million - disk.unit_keep_rate);
+    disk.sync_mean =
+        pick(draws, disk_domain, 0, 4, {microseconds(300), milliseconds(2), milliseconds(10)});
+
+    for (std::uint32_t i = 0; i < brokers_default; ++i) {
+        ClockOptions clock;
+        if (!calm) {
+            clock.wall_offset = milliseconds(draws.between(-10'000, 10'000, clock_domain, i, 0));
+            clock.drift_ppm = draws.between(-500, 500, clock_domain, i, 1);
+        }
+        cluster.clocks.push_back(clock);
+    }
+    return cluster;
+}
+
+std::vector<std::string> bootstrap(std::uint32_t brokers) {
+    std::vector<std::string> servers;
+    for (std::uint32_t i = 1; i <= brokers; ++i)
+        servers.push_back("broker-" + std::to_string(i) + ":9092");
+    return servers;
+}
+
+void make_workload(RunPlan& plan, const config::HostileOptions& first) {
+    const Draws draws(plan.seed);
+    const auto brokers = static_cast<std::uint32_t>(plan.cluster.shards.size());
+    const std::uint64_t producers = 1 + draws.below(3, workload_domain, 0, 0);
+    // All producers together begin about 36 operations a second.
+    const Duration mean = milliseconds(20) * static_cast<std::int64_t>(producers);
+    const auto room =
+        static_cast<std::uint32_t>(std::min(plan.cluster.topic.effective_segment_bytes(),
+                                            plan.cluster.topic.max_message_bytes) /
+                                   2);
+    for (std::uint32_t i = 0; i < producers; ++i) {
+        const config::HostileOptions own =
+            i == 0 ? first : config::draw_hostile(draws.fork(client_domain, i), i);
+        workload::ProducerWorkload producer;
+        producer.client = first_producer + i;
+        producer.partitions = static_cast<std::int32_t>(plan.cluster.partitions);
+        producer.options = own.producer;
+        producer.options.batch_size =
+            std::min(producer.options.batch_size, first.producer.batch_size);
+        producer.options.client.bootstrap_servers = bootstrap(brokers);
+        producer.options.client.request_timeout_ms =
+            std::min(producer.options.client.request_timeout_ms,
+                     pick(draws, client_domain, i, 0, {1'000, 2'000, 5'000}));
+        producer.options.client.metadata_max_age_ms =
+            std::min<std::int64_t>(producer.options.client.metadata_max_age_ms, 5'000);
+        // A client that gives up is worth little: most keep on for the whole storm.
+        producer.options.delivery_timeout_ms =
+            std::max(producer.options.delivery_timeout_ms,
+                     producer.options.client.request_timeout_ms +
+                         static_cast<std::int32_t>(producer.options.linger_ms));
+        // The first producer promises: without acks=all there is little to judge.
+        if (i == 0) {
+            producer.options.acks = -1;
+        }
+        if (producer.options.acks != -1) producer.options.enable_idempotence = false;
+        producer.pacing.operations =
+            static_cast<std::uint32_t>(plan.safety.nanoseconds / (mean.nanoseconds / 2)) + 10;
+        producer.pacing.start = milliseconds(200);
+        producer.pacing.gap = {milliseconds(1), mean};
+        producer.pacing.stop_after = plan.safety;
+        producer.records_max = pick(draws, client_domain, i, 1, {1u, 1u, 2u, 4u});
+        producer.value_bytes_max =
+            std::min(pick(draws, client_domain, i, 2, {16u, 64u, 300u, 2'000u}), room / 2);
+        producer.outstanding_max = pick(draws, client_domain, i, 3, {50u, 200u, 1'000u});
+        if (const auto skipped = plan.edits.skipped.find(producer.client);
+            skipped != plan.edits.skipped.end())
+            producer.pacing.skip = skipped->second;
+        plan.workload.producers.push_back(std::move(producer));
+    }
+    const std::uint64_t consumers = 1 + draws.below(2, workload_domain, 0, 1);
+    for (std::uint32_t i = 0; i < consumers; ++i) {
+        workload::ConsumerWorkload consumer;
+        consumer.client = first_consumer + i;
+        consumer.partitions = static_cast<std::int32_t>(plan.cluster.partitions);
+        consumer.options =
+            config::draw_hostile(draws.fork(client_domain, consumer.client), 0).consumer;
+        consumer.options.auto_offset_reset = config::OffsetReset::earliest;
+        consumer.options.client.bootstrap_servers = bootstrap(brokers);
+        consumer.options.client.request_timeout_ms =
+            std::max(consumer.options.fetch_max_wait_ms + 100,
+                     std::min(consumer.options.client.request_timeout_ms,
+                              pick(draws, client_domain, consumer.client, 0, {1'000, 3'000})));
+        consumer.options.client.metadata_max_age_ms =
+            std::min<std::int64_t>(consumer.options.client.metadata_max_age_ms, 5'000);
+        consumer.options.fetch_min_bytes = std::min(consumer.options.fetch_min_bytes, 200);
+        const Duration pause =
+            milliseconds(pick(draws, client_domain, consumer.client, 1, {50, 100, 200}));
+        consumer.pacing.operations =
+            static_cast<std::uint32_t>(plan.safety.nanoseconds / (pause.nanoseconds / 2)) + 10;
+        consumer.pacing.start = milliseconds(300);
+        consumer.pacing.gap = {milliseconds(1), pause};
+        consumer.pacing.stop_after = plan.safety;
+        consumer.restart_rate =
+            pick<std::int64_t>(draws, client_domain, consumer.client, 2, {0, 5'000, 20'000});
+        if (const auto skipped = plan.edits.skipped.find(consumer.client);
+            skipped != plan.edits.skipped.end())
+            consumer.pacing.skip = skipped->second;
+        plan.workload.consumers.push_back(std::move(consumer));
+    }
+}
+
+}  // namespace
+
+RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdits& edits) {
+    const Draws draws(seed);
+    RunPlan plan;
+    plan.seed = seed;
+    plan.options = options;
+    plan.edits = edits;
+    config::HostileOptions hostile = config::draw_hostile(draws, 0);
+    // acks=all is refused by fewer than this many; a cluster of three should be able to lose one,
+    // mostly.
+    if (hostile.topic.min_insync_replicas > 2 && draws.happens(700'000, cluster_domain, 0, 9))
+        hostile.topic.min_insync_replicas = 2;
+    plan.cluster = make_cluster(plan, hostile);
+    plan.warm_up = milliseconds(1'500);
+    plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
+                                          (timers_compressed(plan) ? 1 : 3));
+    plan.safety = std::max(plan.safety, seconds(2));
+    plan.liveness_bound = seconds(timers_compressed(plan) ? 90 : 300);
+    make_workload(plan, hostile);
+
+    plan.faults = draw_faults(plan);
+    plan.faults_drawn = plan.faults.size();
+    std::erase_if(plan.faults, [&](const FaultEvent& fault) {
+        return edits.removed.contains(fault.id) || (edits.cut.has_value() && fault.at > *edits.cut);
+    });
+    if (options.profile != Profile::calm && draws.happens(300'000, healing_domain, 0, 0))
+        plan.left_down.push_back(static_cast<std::uint32_t>(
+            draws.below(plan.cluster.shards.size(), healing_domain, 0, 1)));
+    return plan;
+}
+
+}  // namespace klamm::sim

@@ -1,0 +1,241 @@
+// The phases of a run: a cluster comes up, faults fall while clients work; then everything is
+// mended and all must be well within a bound; then everything promised is read back.
+
+#include "sim/run/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/judge/judge.h"
+#include "sim/run/cluster.h"
+#include "sim/run/listener.h"
+#include "sim/run/storm.h"
+
+namespace klamm::sim {
+
+namespace {
+
+constexpr std::uint64_t events_max_default = 40'000'000;
+constexpr Duration look_interval = milliseconds(50);
+
+JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
+    JudgeOptions options;
+    options.keep_history = hooks.keep_history;
+    const auto& producers = plan.workload.producers;
+    options.history.idempotent =
+        std::all_of(producers.begin(), producers.end(),
+                    [](const auto& producer) { return producer.options.enable_idempotence; });
+    options.violations_max = 100;
+    return options;
+}
+
+class Run {
+  public:
+    Run(const RunPlan& plan, const RunHooks& hooks)
+        : plan_(plan),
+          hooks_(hooks),
+          cluster_(plan),
+          judge_(judge_options(plan, hooks)),
+          listener_(cluster_, judge_, hooks),
+          storm_(cluster_, judge_, listener_, plan, hooks, result_) {
+        listener_.set_watch(&storm_);
+        cluster_.world().set_observer(&listener_);
+        if (hooks.event_sink) cluster_.world().set_event_sink(hooks.event_sink);
+    }
+
+    RunResult take() {
+        storm_.begin();
+        cluster_.start();
+        const Instant end = plan_.edits.cut.value_or(instant_never) < Instant{} + plan_.safety
+                                ? *plan_.edits.cut
+                                : Instant{} + plan_.safety;
+        bool read_to_end = false;
+        if (run_to(end) && end == Instant{} + plan_.safety) {
+            result_.safety_end = world().now() - Instant{};
+            read_to_end = heal_and_read();
+        }
+        finish(read_to_end);
+        return std::move(result_);
+    }
+
+  private:
+    World& world() { return cluster_.world(); }
+
+    /// False when the run must end: enough was seen, or the world has ended.
+    bool run_to(Instant end) {
+        const std::uint64_t events_max =
+            hooks_.events_max == 0 ? events_max_default : hooks_.events_max;
+        const std::function<bool()> stop = [&] {
+            return (hooks_.stop_at_first_violation &&
+                    listener_.first_violation() != instant_never) ||
+                   world().events() >= events_max;
+        };
+        const bool stopped = world().run_until(stop, end);
+        if (world().events() >= events_max)
+            result_.complaint = fmt::format("the run needs more than {} events", events_max);
+        if (!stopped && !world().ended().has_value()) return true;
+        halted_ = true;
+        return false;
+    }
+
+    /// Looks at `done` now and then; false at the limit.
+    template <class Done>
+    bool wait(Instant limit, Done done) {
+        while (!done()) {
+            if (world().now() >= limit) return false;
+            if (!run_to(std::min(limit, world().now() + look_interval))) return false;
+        }
+        return true;
+    }
+
+    /// Brokers of the plan that may stay down: the rest must hold a good candidate that runs, and
+    /// be enough for min.insync.replicas.
+    std::vector<std::uint32_t> choose_left_down() {
+        std::vector<std::uint32_t> down;
+        for (const std::uint32_t broker : plan_.left_down) {
+            const auto brokers = static_cast<std::int32_t>(cluster_.brokers().size());
+            if (brokers - 1 < std::max(1, plan_.cluster.topic.min_insync_replicas)) continue;
+            const auto partitions = cluster_.partitions();
+            const bool spared =
+                std::all_of(partitions.begin(), partitions.end(), [&](const auto& partition) {
+                    const auto candidates = judge_.good_candidates(partition);
+                    return std::any_of(candidates.begin(), candidates.end(), [&](BrokerId id) {
+                        const auto other = static_cast<std::uint32_t>(id.value - 1);
+                        return other != broker && world().alive(cluster_.brokers()[other]);
+                    });
+                });
+            if (spared) down.push_back(broker);
+        }
+        down.insert(down.end(), hooks_.keep_down.begin(), hooks_.keep_down.end());
+        return down;
+    }
+
+    [[nodiscard]] bool down(std::size_t broker) const {
+        return std::find(left_down_.begin(), left_down_.end(), broker) != left_down_.end();
+    }
+
+    /// What is not well with a partition; empty when all is.
+    std::string ailment(const TopicPartition& which) {
+        const metadata::PartitionImage* partition = cluster_.partition(which);
+        if (partition == nullptr) return "has not been made";
+        if (partition->leader == no_broker) return "has no leader";
+        const auto leader = static_cast<std::size_t>(partition->leader.value - 1);
+        if (leader >= cluster_.brokers().size() || !world().alive(cluster_.brokers()[leader]))
+            return fmt::format("is led by broker {}, which is down", leader + 1);
+        for (std::size_t i = 0; i < cluster_.brokers().size(); ++i) {
+            if (down(i)) continue;
+            const BrokerId id(static_cast<std::int32_t>(i + 1));
+            if (std::find(partition->isr.begin(), partition->isr.end(), id) == partition->isr.end())
+                return fmt::format("has broker {} out of its ISR", i + 1);
+        }
+        const auto ends = cluster_.ends(leader, which);
+        if (!ends.has_value()) return fmt::format("is not open at its leader {}", leader + 1);
+        if (ends->high_watermark != ends->log_end)
+            return fmt::format("has its high watermark at {} and its log end at {}",
+                               ends->high_watermark.value, ends->log_end.value);
+        return {};
+    }
+
+    bool well() {
+        const auto partitions = cluster_.partitions();
+        return std::all_of(partitions.begin(), partitions.end(),
+                           [this](const auto& which) { return ailment(which).empty(); });
+    }
+
+    /// Whether the final reads were made.
+    bool heal_and_read() {
+        left_down_ = choose_left_down();
+        storm_.heal(left_down_);
+        const Instant limit = world().now() + plan_.liveness_bound;
+        world().start(cluster_.probe());
+        if (!wait(limit, [this] { return cluster_.probe_done(); })) return give_up("probe");
+        if (!wait(limit, [this] { return well(); })) return give_up("state");
+        // Sends end within their delivery timeout, whatever happens.
+        Duration sends{};
+        for (const auto& producer : plan_.workload.producers)
+            sends = std::max(sends, milliseconds(producer.options.delivery_timeout_ms));
+        if (!wait(world().now() + sends + seconds(5), [this] { return cluster_.producers_done(); }))
+            return give_up("producers");
+        for (const NodeId client : cluster_.clients()) world().kill(client);
+        if (!wait(world().now() + plan_.liveness_bound, [this] { return well(); }))
+            return give_up("state");
+        judge_.on_final_reads(world().now());
+        world().start(cluster_.final_reader());
+        if (!wait(world().now() + plan_.liveness_bound,
+                  [this] { return cluster_.final_reader_done(); }))
+            return give_up("final reader");
+        return true;
+    }
+
+    /// Liveness is owed unless the ledger proves an excuse.
+    bool give_up(const char* what) {
+        if (halted_) return false;
+        for (const TopicPartition& which : cluster_.partitions()) {
+            const metadata::PartitionImage* partition = cluster_.partition(which);
+            if (partition == nullptr || plan_.cluster.topic.unclean_leader_election_enable)
+                continue;
+            if (!judge_.good_candidate(which)) {
+                result_.excuse = fmt::format(
+                    "E1: no replica that may lead trial-{} holds all that was promised, and "
+                    "unclean election is off",
+                    which.partition.value);
+                return false;
+            }
+        }
+        std::string failure = fmt::format("{} s after healing the {} has not succeeded",
+                                          plan_.liveness_bound.nanoseconds / 1'000'000'000, what);
+        for (const TopicPartition& which : cluster_.partitions()) {
+            const std::string why = ailment(which);
+            if (!why.empty()) failure += fmt::format("; trial-{} {}", which.partition.value, why);
+        }
+        result_.liveness_failures.push_back(std::move(failure));
+        return false;
+    }
+
+    void finish(bool read_to_end) {
+        const Instant now = world().now();
+        result_.ended = world().ended();
+        if (!result_.ended.has_value()) {
+            judge_.finish(now, read_to_end);
+            listener_.look();
+        }
+        const bool faults_asked = !plan_.faults.empty();
+        const RunOutcome outcome = judge_.outcome(faults_asked, result_.liveness_failures.size(),
+                                                  result_.ended.has_value());
+        result_.verdict = verdict_of(outcome);
+        if (result_.complaint.empty())
+            result_.complaint = harness_complaint(outcome);
+        else if (result_.verdict == Verdict::passed)
+            result_.verdict = Verdict::harness_error;
+        result_.violations = judge_.violations();
+        result_.violations_total = judge_.violations_total();
+        result_.bill = judge_.bill();
+        result_.counts = judge_.counts();
+        result_.hash = world().hash();
+        result_.checkpoints = world().checkpoints();
+        result_.first_violation = listener_.first_violation();
+        if (result_.first_violation != instant_never) result_.timeline = listener_.timeline();
+        for (std::size_t i = 0; i < bug_count; ++i)
+            result_.plants_taken[i] = world().plants().taken(static_cast<Bug>(i));
+        result_.events = world().events();
+        result_.virtual_time = now - Instant{};
+        if (hooks_.keep_history) result_.history = judge_.history();
+    }
+
+    const RunPlan& plan_;
+    const RunHooks& hooks_;
+    RunResult result_;
+    Cluster cluster_;
+    Judge judge_;
+    Listener listener_;
+    Storm storm_;
+    std::vector<std::uint32_t> left_down_;
+    bool halted_ = false;
+};
+
+}  // namespace
+
+RunResult run_plan(const RunPlan& plan, const RunHooks& hooks) { return Run(plan, hooks).take(); }
+
+}  // namespace klamm::sim

@@ -1,0 +1,306 @@
+#include "sim/run/storm.h"
+
+#include <algorithm>
+
+namespace klamm::sim {
+
+namespace {
+
+constexpr DrawDomain stop_domain = draw_domain("run.start_after_stop");
+constexpr DrawDomain heal_domain = draw_domain("run.start_after_healing");
+
+enum class Tag : std::uint64_t { fall = 1, end = 2, start = 3 };
+
+std::uint64_t tag(Tag what, std::int64_t which) {
+    return fold64(static_cast<std::uint64_t>(what), static_cast<std::uint64_t>(which));
+}
+
+bool is_cut(FaultKind kind) {
+    return kind == FaultKind::partition_two_way || kind == FaultKind::partition_one_way ||
+           kind == FaultKind::isolate_from_controller || kind == FaultKind::isolate_clients;
+}
+
+bool is_disk(FaultKind kind) {
+    return kind == FaultKind::disk_error_writes || kind == FaultKind::disk_error_syncs ||
+           kind == FaultKind::disk_full;
+}
+
+}  // namespace
+
+Storm::Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& plan,
+             const RunHooks& hooks, RunResult& result)
+    : cluster_(cluster),
+      judge_(judge),
+      listener_(listener),
+      plan_(plan),
+      hooks_(hooks),
+      result_(result),
+      conditions_(cluster, plan.cluster),
+      brokers_(cluster.brokers().size()) {}
+
+void Storm::begin() {
+    for (const FaultEvent& fault : plan_.faults) {
+        ++result_.planned[static_cast<std::size_t>(fault.kind)];
+        world().schedule(fault.at, tag(Tag::fall, fault.id), [this, &fault] { fall(fault); });
+    }
+}
+
+void Storm::fall(const FaultEvent& fault) {
+    if (healed_ || !strike(fault)) return;
+    const bool crash = fault.kind == FaultKind::kill || fault.kind == FaultKind::wipe ||
+                       fault.kind == FaultKind::power_loss_one ||
+                       fault.kind == FaultKind::power_loss_some ||
+                       fault.kind == FaultKind::power_loss_all;
+    fired(fault, !crash);
+}
+
+void Storm::fired(const FaultEvent& fault, bool tell_judge) {
+    ++result_.fired[static_cast<std::size_t>(fault.kind)];
+    result_.fired_ids.push_back(fault.id);
+    if (tell_judge) judge_.on_fault(world().now(), fault.id);
+    if (hooks_.fault_sink) hooks_.fault_sink(world().now(), fault);
+    listener_.note("fault", to_string(fault));
+}
+
+bool Storm::strike(const FaultEvent& fault) {
+    if (is_cut(fault.kind)) return strike_cut(fault);
+    switch (fault.kind) {
+        case FaultKind::kill:
+        case FaultKind::kill_in_turn:
+        case FaultKind::pause:
+        case FaultKind::clean_restart:
+        case FaultKind::wipe: return strike_process(fault);
+        case FaultKind::power_loss_one:
+        case FaultKind::power_loss_some:
+        case FaultKind::power_loss_all: return strike_power(fault);
+        case FaultKind::connection_reset:
+        case FaultKind::half_open:
+        case FaultKind::connection_stall:
+        case FaultKind::link_stall: return strike_connection(fault);
+        case FaultKind::move_leader:
+        case FaultKind::elect_unclean:
+            moves_due_.push_back(&fault);  // the metadata node has it in its script
+            return false;
+        default: return strike_condition(fault);
+    }
+}
+
+bool Storm::strike_process(const FaultEvent& fault) {
+    const std::size_t broker = fault.targets.front();
+    const bool alive = world().alive(node(broker));
+    if (!alive && fault.kind != FaultKind::wipe) return false;
+    switch (fault.kind) {
+        case FaultKind::kill:
+            current_ = &fault;
+            world().kill(node(broker));
+            current_ = nullptr;
+            start_later(broker, fault.duration);
+            return true;
+        case FaultKind::wipe:
+            current_ = &fault;
+            world().wipe(node(broker));
+            current_ = nullptr;
+            start_later(broker, fault.duration);
+            return true;
+        case FaultKind::kill_in_turn: {
+            KillRule rule;
+            rule.when = KillRule::When::in_turn;
+            rule.skip = static_cast<std::uint32_t>(fault.amount);
+            rule.only_with_writes = fault.draw % 2 == 0;
+            brokers_[broker].armed = &fault;
+            world().kill(node(broker), rule);
+            return false;  // counted when it happens
+        }
+        case FaultKind::pause:
+            conditions_.pause(broker);
+            world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
+                             [this, &fault] { end(fault); });
+            return true;
+        default:
+            if (brokers_[broker].asked != nullptr) return false;
+            brokers_[broker].asked = &fault;
+            world().ask_stop(node(broker));
+            return true;
+    }
+}
+
+bool Storm::strike_power(const FaultEvent& fault) {
+    std::vector<NodeId> nodes;
+    bool any = false;
+    for (const std::uint32_t target : fault.targets) {
+        nodes.push_back(node(target));
+        any = any || world().alive(node(target));
+        // A disk that answers nothing answers again after its machine has been off.
+    }
+    current_ = &fault;
+    power_hit_.clear();
+    world().power_loss(nodes);
+    current_ = nullptr;
+    for (const std::uint32_t target : fault.targets) start_later(target, fault.duration);
+    return any || !power_hit_.empty();
+}
+
+std::vector<std::pair<NodeId, NodeId>> Storm::pairs_of(const FaultEvent& fault) const {
+    std::vector<std::pair<NodeId, NodeId>> pairs;
+    const NodeId target = node(fault.targets.front());
+    const auto both = [&](NodeId other) {
+        pairs.emplace_back(target, other);
+        pairs.emplace_back(other, target);
+    };
+    switch (fault.kind) {
+        case FaultKind::partition_two_way:
+            for (const NodeId other : cluster_.brokers())
+                if (other != target) both(other);
+            break;
+        case FaultKind::partition_one_way:
+            for (const NodeId other : cluster_.brokers())
+                if (other != target) pairs.emplace_back(target, other);
+            break;
+        case FaultKind::isolate_from_controller: both(cluster_.controller()); break;
+        default:
+            for (const NodeId client : cluster_.clients()) both(client);
+            break;
+    }
+    return pairs;
+}
+
+bool Storm::strike_cut(const FaultEvent& fault) {
+    const auto pairs = pairs_of(fault);
+    const bool hit = std::any_of(pairs.begin(), pairs.end(), [this](const auto& pair) {
+        return !world().connections(pair.first, pair.second).empty();
+    });
+    if (!hit) return false;
+    for (const auto& [from, to] : pairs) conditions_.cut(from, to);
+    world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
+                     [this, &fault] { end(fault); });
+    return true;
+}
+
+bool Storm::strike_connection(const FaultEvent& fault) {
+    const NodeId target = node(fault.targets.front());
+    if (fault.kind == FaultKind::link_stall) {
+        const NodeId other = node(fault.targets.back());
+        if (world().connections(target, other).empty()) return false;
+        world().stall_link(target, other, fault.duration);
+        return true;
+    }
+    std::vector<ConnectionView> found;
+    for (const ConnectionView& view : world().connections())
+        if (view.from == target || view.to == target) found.push_back(view);
+    if (found.empty()) return false;
+    // By key: the same one falls though others have been made or closed before it.
+    const ConnectionView chosen = *std::min_element(
+        found.begin(), found.end(), [&](const ConnectionView& a, const ConnectionView& b) {
+            return fold64(a.key, fault.draw) < fold64(b.key, fault.draw);
+        });
+    switch (fault.kind) {
+        case FaultKind::connection_reset: world().reset_connection(chosen.key); break;
+        case FaultKind::half_open:
+            world().half_open(chosen.key, fault.draw % 2 == 0 ? chosen.from : chosen.to);
+            break;
+        default: world().stall_connection(chosen.key, fault.duration); break;
+    }
+    return true;
+}
+
+bool Storm::strike_condition(const FaultEvent& fault) {
+    const std::size_t broker = fault.targets.front();
+    if (fault.kind == FaultKind::clock_step) {
+        world().step_wall(node(broker), nanoseconds(fault.amount));
+        return true;
+    }
+    if (!world().alive(node(broker))) return false;
+    if (is_disk(fault.kind)) brokers_[broker].disk_fault = fault.id;
+    if (fault.kind == FaultKind::disk_stall)
+        conditions_.stall_disk(broker);
+    else
+        conditions_.add(fault);
+    world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
+                     [this, &fault] { end(fault); });
+    return true;
+}
+
+void Storm::end(const FaultEvent& fault) {
+    if (healed_) return;
+    if (is_cut(fault.kind)) {
+        for (const auto& [from, to] : pairs_of(fault)) conditions_.mend(from, to);
+    } else if (fault.kind == FaultKind::pause) {
+        conditions_.resume(fault.targets.front());
+    } else if (fault.kind == FaultKind::disk_stall) {
+        conditions_.release_disk(fault.targets.front());
+    } else {
+        conditions_.remove(fault);
+    }
+}
+
+void Storm::start_later(std::size_t broker, Duration after) {
+    Broker& state = brokers_[broker];
+    state.down_until = std::max(state.down_until, world().now() + after);
+    world().schedule(
+        state.down_until, tag(Tag::start, static_cast<std::int64_t>(broker)), [this, broker] {
+            const Broker& now = brokers_[broker];
+            if (now.held || world().alive(node(broker)) || world().now() < now.down_until) return;
+            world().start(node(broker));
+        });
+}
+
+FaultId Storm::crashed(std::size_t broker, CrashKind kind, bool damaged) {
+    Broker& state = brokers_[broker];
+    const FaultEvent* armed = state.armed;
+    state.armed = nullptr;
+    state.asked = nullptr;
+    if (kind == CrashKind::power && damaged) power_hit_.insert(broker);
+    if (current_ != nullptr) return current_->id;
+    if (armed == nullptr) return fault_none;
+    fired(*armed, false);
+    start_later(broker, armed->duration);
+    return armed->id;
+}
+
+void Storm::stopped(std::size_t broker, int status) {
+    Broker& state = brokers_[broker];
+    state.armed = nullptr;
+    const Duration after =
+        state.asked != nullptr && status == 0
+            ? state.asked->duration
+            : milliseconds(world().draws().between(100, 2'000, stop_domain, broker,
+                                                   world().incarnation(node(broker))));
+    state.asked = nullptr;
+    start_later(broker, after);
+}
+
+FaultId Storm::disk_fault(std::size_t broker) const { return brokers_[broker].disk_fault; }
+
+void Storm::committed(const facts::PartitionCommitted& fact) {
+    FaultKind kind = FaultKind::count_;
+    if (fact.cause == facts::PartitionChangeCause::preferred) kind = FaultKind::move_leader;
+    if (fact.cause == facts::PartitionChangeCause::elected_by_administrator)
+        kind = FaultKind::elect_unclean;
+    if (kind == FaultKind::count_) return;
+    const auto found =
+        std::find_if(moves_due_.rbegin(), moves_due_.rend(), [&](const FaultEvent* fault) {
+            return fault->kind == kind &&
+                   (kind != FaultKind::move_leader ||
+                    static_cast<std::int32_t>(fault->targets.front() + 1) == fact.leader.value);
+        });
+    if (found == moves_due_.rend()) return;
+    const FaultEvent* fault = *found;
+    moves_due_.clear();
+    fired(*fault, true);
+}
+
+void Storm::heal(const std::vector<std::uint32_t>& left_down) {
+    healed_ = true;
+    conditions_.clear();
+    for (std::size_t i = 0; i < brokers_.size(); ++i) {
+        brokers_[i].held = std::find(left_down.begin(), left_down.end(), i) != left_down.end();
+        if (brokers_[i].held) {
+            world().kill(node(i));
+        } else if (!world().alive(node(i))) {
+            brokers_[i].down_until = world().now();
+            start_later(i, milliseconds(world().draws().between(0, 300, heal_domain, i, 0)));
+        }
+    }
+}
+
+}  // namespace klamm::sim

@@ -1,0 +1,72 @@
+#pragma once
+// Lets the faults of a plan fall, and brings nodes up again. A fault counts as fired when it hit
+// something: a reset that found a connection, a kill that found a process. What falls depends on
+// the plan and the state of the world alone.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "sim/run/conditions.h"
+#include "sim/run/listener.h"
+#include "sim/run/run.h"
+
+namespace klamm::sim {
+
+class Storm final : public CrashWatch {
+  public:
+    Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& plan,
+          const RunHooks& hooks, RunResult& result);
+
+    /// Puts all faults into the world's calendar.
+    void begin();
+    /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
+    void heal(const std::vector<std::uint32_t>& left_down);
+
+    FaultId crashed(std::size_t broker, CrashKind kind, bool damaged) override;
+    void stopped(std::size_t broker, int status) override;
+    void committed(const facts::PartitionCommitted& fact) override;
+    [[nodiscard]] FaultId disk_fault(std::size_t broker) const override;
+
+  private:
+    struct Broker {
+        const FaultEvent* armed = nullptr;  // kill_in_turn that waits for its turn
+        const FaultEvent* asked = nullptr;  // clean_restart under way
+        Instant down_until;
+        FaultId disk_fault = fault_none;  // the latest
+        bool held = false;                // stays down
+    };
+
+    void fall(const FaultEvent& fault);
+    /// Whether it hit something at once.
+    bool strike(const FaultEvent& fault);
+    bool strike_process(const FaultEvent& fault);
+    bool strike_power(const FaultEvent& fault);
+    bool strike_cut(const FaultEvent& fault);
+    bool strike_connection(const FaultEvent& fault);
+    bool strike_condition(const FaultEvent& fault);
+    void end(const FaultEvent& fault);
+    void fired(const FaultEvent& fault, bool tell_judge);
+    /// The pairs that a cut affects, each in both directions unless it is one-way.
+    [[nodiscard]] std::vector<std::pair<NodeId, NodeId>> pairs_of(const FaultEvent& fault) const;
+    void start_later(std::size_t broker, Duration after);
+    [[nodiscard]] NodeId node(std::size_t broker) const { return cluster_.brokers()[broker]; }
+    [[nodiscard]] World& world() { return cluster_.world(); }
+
+    Cluster& cluster_;
+    Judge& judge_;
+    Listener& listener_;
+    const RunPlan& plan_;
+    const RunHooks& hooks_;
+    RunResult& result_;
+    Conditions conditions_;
+    std::vector<Broker> brokers_;
+    const FaultEvent* current_ = nullptr;       // that kills or cuts power at this moment
+    std::set<std::size_t> power_hit_;           // by the current one
+    std::vector<const FaultEvent*> moves_due_;  // scripted ones that may be answered by a record
+    bool healed_ = false;
+};
+
+}  // namespace klamm::sim
