@@ -25,14 +25,17 @@ class ConsumerNode::Body {
             if (lives_) start(env);
         }
         if (!lives_) return;
-        client::Consumer::Results results;
-        consumer_.handle(env, event, results);
+        // What arrived is stated before anything new begins: a poll follows the answer that gave
+        // its position.
+        client::Consumer::Results arrived;
+        consumer_.handle(env, event, arrived);
+        take(env, arrived);
         const Turn& turn = env.turn();
         std::uint64_t& skipped = reads_.counts().skipped;
         while (const auto due = schedule_.take_due(turn.now, turn.draws, skipped)) begin(env, *due);
+        client::Consumer::Results results;
         consumer_.advance(env, results);
-        latest_under_way_ -= static_cast<std::uint32_t>(results.listed.size());
-        reads_.returned(env, results);
+        take(env, results);
         env.wake_at(std::min(schedule_.deadline(), consumer_.deadline()));
     }
 
@@ -43,6 +46,10 @@ class ConsumerNode::Body {
     }
 
   private:
+    void take(env::Env& env, client::Consumer::Results& results) {
+        latest_under_way_ -= static_cast<std::uint32_t>(results.listed.size());
+        reads_.returned(env, results);
+    }
     void start(env::Env& env) {
         schedule_.start(env.turn().now, env.turn().draws);
         for (std::int32_t p = 0; p < workload_.partitions; ++p) {
