@@ -139,10 +139,11 @@ void Inbound::forget(std::map<env::ConnectionId, Session>::iterator at) {
     sessions_.erase(at);
 }
 
-bool Inbound::closed(const env::Closed& event) {
+bool Inbound::closed(env::Env& env, const env::Closed& event) {
     const auto at = sessions_.find(event.connection);
     if (at == sessions_.end()) return false;
     forget(at);
+    if (anyone_paused_) lend_paused(env);
     return true;
 }
 

@@ -58,13 +58,17 @@ class Inbound {
     void respond_nothing(env::Env& env, RequestKey key);
 
     bool drained(env::Env& env, const env::Drained& event);
-    bool closed(const env::Closed& event);
+    bool closed(env::Env& env, const env::Closed& event);
 
     /// Closes a connection from this side.
     void close(env::Env& env, env::ConnectionId connection);
     /// Closes every connection that holds `pin` in an answer which has not left yet.
     void close_holding(env::Env& env, Pin pin);
 
+    /// Gives back pins of an answer that will not be sent.
+    void release(const std::vector<Pin>& pins) {
+        released_.insert(released_.end(), pins.begin(), pins.end());
+    }
     /// Pins that are free again since the last call.
     std::vector<Pin> take_released() { return std::exchange(released_, {}); }
 
@@ -72,6 +76,8 @@ class Inbound {
         return sessions_.contains(connection);
     }
     [[nodiscard]] std::size_t size() const { return sessions_.size(); }
+    /// Bytes of requests that are being handled.
+    [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
 
   private:
     struct Slot {

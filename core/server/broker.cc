@@ -197,6 +197,11 @@ void Broker::after_directory_event(storage::PartitionLog* touched) {
 }
 
 void Broker::take(env::ReadDone& event) {
+    if (const auto partition = context_.take_copy(event.token)) {
+        const auto host = hosts_.find(*partition);
+        KLAMM_ASSERT(host != hosts_.end());
+        return host->second->on_copied(event);
+    }
     if (directory_) after_directory_event(directory_->on_event(context_.env(), event));
 }
 void Broker::take(env::Synced& event) {
@@ -292,8 +297,10 @@ void Broker::on(CutNow now) {
 // --- between events
 
 void Broker::release_pins() {
-    for (const net::Pin pin : pins_.take_closing())
+    for (const net::Pin pin : pins_.take_closing()) {
+        requests_.drop_holding(pin);
         requests_.inbound().close_holding(context_.env(), pin);
+    }
     for (const net::Pin pin : requests_.inbound().take_released()) {
         const auto [partition, id] = pins_.release(pin);
         if (const auto host = hosts_.find(partition); host != hosts_.end())

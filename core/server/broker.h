@@ -34,6 +34,8 @@ class Broker final : public env::Node {
     // For tests and tools, between turns.
     [[nodiscard]] const metadata::ClusterImage& image() const { return *context_.image; }
     [[nodiscard]] const Hosts& hosts() const { return hosts_; }
+    [[nodiscard]] const Requests& requests() const { return requests_; }
+    [[nodiscard]] const Pins& pins() const { return pins_; }
     /// The port that clients reach; 0 until it is known.
     [[nodiscard]] std::uint16_t port() const { return requests_.port(); }
 

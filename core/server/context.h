@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,9 +67,23 @@ class Context {
     [[nodiscard]] bool pop_local(MailValue& value);
     [[nodiscard]] bool has_local() const { return !local_.empty(); }
 
+    /// A token for a read of this partition's own, below those of the log directory.
+    env::Token await_copy(const TopicPartition& partition) {
+        copies_.emplace(++copies_made_, partition);
+        return copies_made_;
+    }
+    /// Whose read the token was; nothing for a token of the log directory.
+    std::optional<TopicPartition> take_copy(env::Token token) {
+        const auto row = copies_.extract(token);
+        if (row.empty()) return std::nullopt;
+        return row.mapped();
+    }
+
   private:
     env::Env* env_ = nullptr;  // of the turn that is running
     std::deque<MailValue> local_;
+    std::map<env::Token, TopicPartition> copies_;
+    env::Token copies_made_ = 0;
 };
 
 /// The name of a partition as directories and checkpoints spell it, "orders-0".

@@ -11,8 +11,6 @@ namespace {
 
 constexpr int fetch_version = 17;
 constexpr int list_offsets_version = 10;
-constexpr std::int64_t latest_time = -1;
-constexpr std::int64_t earliest_time = -2;
 enum Tag : std::uint64_t { fetch_tag = 1, ends_tag = 2 };
 
 net::ChannelOptions line_options(const config::BrokerOptions& options) {

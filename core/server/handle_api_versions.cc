@@ -3,9 +3,26 @@
 // (KIP-511).
 #include "core/protocol/api_versions.h"
 
+#include <algorithm>
+
 #include "core/server/requests.h"
 
 namespace klamm::server {
+
+namespace {
+
+bool is_alphanumeric(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/// KIP-511: [a-zA-Z0-9](?:[a-zA-Z0-9\\-.]*[a-zA-Z0-9])?
+bool is_software_name(std::string_view text) {
+    return !text.empty() && is_alphanumeric(text.front()) && is_alphanumeric(text.back()) &&
+           std::all_of(text.begin(), text.end(),
+                       [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; });
+}
+
+}  // namespace
 
 void Requests::handle_api_versions(const Incoming& request) {
     protocol::ApiVersionsResponse response;
@@ -21,6 +38,11 @@ void Requests::handle_api_versions(const Incoming& request) {
     }
     const auto body = protocol::decode<protocol::ApiVersionsRequest>(request.body, request.version);
     if (!body.ok()) return refuse(request, body.error().text);
+    if (request.version >= 3 && !(is_software_name(body->client_software_name) &&
+                                  is_software_name(body->client_software_version))) {
+        response.error_code = ErrorCode::invalid_request;
+        return answer(answered, response);
+    }
     response.api_keys = protocol::advertised_apis(protocol::Listener::broker);
     answer(answered, response);
 }

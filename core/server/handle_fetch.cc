@@ -36,8 +36,8 @@ void Requests::handle_fetch(Incoming request) {
                            .bytes_max = static_cast<std::uint64_t>(
                                std::max(0, partition.partition_max_bytes))};
             ErrorCode error = ErrorCode::none;
-            const auto found =
-                find(body->topics[t].topic, body->topics[t].topic_id, partition.partition, error);
+            const auto found = find(body->topics[t].topic, body->topics[t].topic_id,
+                                    pending.request.version >= 13, partition.partition, error);
             if (found) {
                 part.command.partition = *found;
                 part.command.offset = partition.fetch_offset;
@@ -116,17 +116,29 @@ void Requests::on(const WatchFired& fired) {
 }
 
 void Requests::restart_fetch(std::uint64_t id, PendingFetch& pending) {
+    // Only a partition that could not be found keeps its outcome.
     for (FetchPart& part : pending.parts) {
-        if (!part.outcome) continue;
-        if (!part.outcome->pins.empty() || part.command.partition.topic.is_zero()) continue;
+        if (!part.outcome || part.command.partition.topic.is_zero()) continue;
+        inbound_.release(part.outcome->pins);
         part.outcome.reset();
     }
-    // What was gathered as file ranges is pinned and stays; the rest is read again.
     pending.bytes = 0;
-    for (const FetchPart& part : pending.parts)
-        if (part.outcome) pending.bytes += part.outcome->bytes;
     pending.next = 0;
     read_next(id, pending);
+}
+
+void Requests::drop_holding(net::Pin pin) {
+    for (auto& [id, pending] : fetches_) {
+        for (FetchPart& part : pending.parts) {
+            if (!part.outcome || std::find(part.outcome->pins.begin(), part.outcome->pins.end(),
+                                           pin) == part.outcome->pins.end())
+                continue;
+            // What is cut is no leader's: so the reader is told.
+            inbound_.release(part.outcome->pins);
+            part.outcome = ReadOutcome{.reply = part.command.reply,
+                                       .error = ErrorCode::not_leader_or_follower};
+        }
+    }
 }
 
 void Requests::answer_fetch(std::uint64_t id, PendingFetch& pending) {
@@ -158,8 +170,9 @@ void Requests::answer_fetch(std::uint64_t id, PendingFetch& pending) {
             if (outcome.diverging_end != no_offset)
                 row.diverging_epoch = {.epoch = outcome.diverging_epoch,
                                        .end_offset = outcome.diverging_end};
-            if (outcome.error == ErrorCode::not_leader_or_follower ||
-                outcome.error == ErrorCode::fenced_leader_epoch)
+            if (pending.request.version >= 16 &&
+                (outcome.error == ErrorCode::not_leader_or_follower ||
+                 outcome.error == ErrorCode::fenced_leader_epoch))
                 row.current_leader = {.leader_id = outcome.leader,
                                       .leader_epoch = outcome.leader_epoch};
         }

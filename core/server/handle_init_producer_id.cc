@@ -8,6 +8,10 @@ void Requests::handle_init_producer_id(Incoming request) {
     const auto body =
         protocol::decode<protocol::InitProducerIdRequest>(request.body, request.version);
     if (!body.ok()) return refuse(request, body.error().text);
+    const bool half_named =
+        (body->producer_id == no_producer_id) != (body->producer_epoch == no_producer_epoch);
+    if (half_named || (body->transactional_id && body->transactional_id->empty()))
+        return answer_producer_id(request, ErrorCode::invalid_request, no_producer_id);
     if (body->transactional_id)
         return answer_producer_id(request, ErrorCode::coordinator_not_available, no_producer_id);
     if (producer_id_next_ < producer_id_end_) {

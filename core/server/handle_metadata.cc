@@ -1,6 +1,6 @@
 // Metadata: brokers that are not fenced, topics by name or id, and who leads what, from the newest
 // image. Topics are not made by asking for them.
-#include <deque>
+#include <algorithm>
 
 #include "core/protocol/messages/metadata.h"
 #include "core/server/requests.h"
@@ -42,6 +42,23 @@ MetadataResponseTopic topic_row(const metadata::ClusterImage& image, const Uuid&
     return row;
 }
 
+/// Kafka's rule for topic names (Topic.validate).
+bool is_topic_name(std::string_view name) {
+    constexpr std::size_t length_max = 249;
+    if (name.empty() || name.size() > length_max || name == "." || name == "..") return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    });
+}
+
+/// Versions 10 and 11 have the fields for asking by id, but it is served from 12 on.
+bool asks_too_early(const protocol::MetadataRequest& body, std::int16_t version) {
+    return version < 12 && body.topics &&
+           std::any_of(body.topics->begin(), body.topics->end(),
+                       [](const auto& topic) { return !topic.name || !topic.topic_id.is_zero(); });
+}
+
 }  // namespace
 
 void Requests::handle_metadata(const Incoming& request) {
@@ -61,6 +78,16 @@ void Requests::handle_metadata(const Incoming& request) {
         // Controllers are not told to clients in KRaft: any live broker stands for it.
         if (response.controller_id == no_broker) response.controller_id = id;
     }
+    if (asks_too_early(*body, request.version)) {
+        for (const protocol::MetadataRequestTopic& asked : *body->topics) {
+            MetadataResponseTopic row;
+            row.name = asked.name.value_or(std::string_view());
+            row.topic_id = asked.topic_id;
+            row.error_code = ErrorCode::invalid_request;
+            response.topics.push_back(row);
+        }
+        return answer(request, response);
+    }
     const bool all = !body->topics || (request.version == 0 && body->topics->empty());
     if (all) {
         for (const auto& [id, topic] : image.topics())
@@ -76,10 +103,16 @@ void Requests::handle_metadata(const Incoming& request) {
                 continue;
             }
             MetadataResponseTopic row;
-            row.name = asked.name;
+            if (asked.topic_id.is_zero())
+                row.name = asked.name;
+            else
+                row.name = std::nullopt;
             row.topic_id = asked.topic_id;
-            row.error_code = asked.topic_id.is_zero() ? ErrorCode::unknown_topic_or_partition
-                                                      : ErrorCode::unknown_topic_id;
+            if (asked.name && asked.topic_id.is_zero())
+                row.error_code = is_topic_name(*asked.name) ? ErrorCode::unknown_topic_or_partition
+                                                            : ErrorCode::invalid_topic_exception;
+            else
+                row.error_code = ErrorCode::unknown_topic_id;
             response.topics.push_back(row);
         }
     }

@@ -18,7 +18,8 @@ void Requests::handle_offset_for_leader_epoch(Incoming request) {
             const auto& partition = topic.partitions[p];
             protocol::OffsetForLeaderEpochResponsePartition part;
             part.partition = partition.partition;
-            const auto found = find(topic.topic, Uuid{}, partition.partition, part.error_code);
+            const auto found =
+                find(topic.topic, Uuid{}, false, partition.partition, part.error_code);
             const ReplyTo reply{context_.env().shard(), id,
                                 static_cast<std::uint32_t>(pending.parts.size())};
             pending.parts.push_back({t, p});

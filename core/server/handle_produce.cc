@@ -88,7 +88,8 @@ void Requests::handle_produce(Incoming request) {
             protocol::ProduceResponsePartition part;
             part.index = partition.index;
             part.base_offset = no_offset;
-            const auto found = find(topic.name, topic.topic_id, partition.index, part.error_code);
+            const auto found = find(topic.name, topic.topic_id, pending.request.version >= 13,
+                                    partition.index, part.error_code);
             const std::size_t number = pending.parts.size();
             pending.parts.push_back({t, p});
             if (found)

@@ -91,12 +91,19 @@ struct WatchFired {
     ReplyTo reply;
 };
 
+// Special times of ListOffsets (KIP-79, KIP-405, KIP-734, KIP-1005).
+constexpr std::int64_t latest_time = -1;
+constexpr std::int64_t earliest_time = -2;
+constexpr std::int64_t max_timestamp_time = -3;
+constexpr std::int64_t earliest_local_time = -4;
+constexpr std::int64_t latest_tiered_time = -5;
+
 /// ListOffsets of one partition.
 struct OffsetCommand {
     ReplyTo reply;
     TopicPartition partition;
     LeaderEpoch current_epoch = no_leader_epoch;
-    std::int64_t timestamp = 0;  // or a special one: -1 latest, -2 earliest, -3 max timestamp …
+    std::int64_t timestamp = 0;  // or a special one
     std::int8_t isolation = 0;
     bool follower = false;
 };

@@ -97,7 +97,7 @@ void MetadataNode::take(env::Event& event) {
     } else if (auto* drained = std::get_if<env::Drained>(&event)) {
         inbound_.drained(*env_, *drained);
     } else if (auto* closed = std::get_if<env::Closed>(&event)) {
-        inbound_.closed(*closed);
+        inbound_.closed(*env_, *closed);
     } else if (std::holds_alternative<env::StopAsked>(event)) {
         // Brokers that are stopping too need their leave first: the node goes when nobody is left.
         if (stop_due_ == instant_never) stop_due_ = env_->turn().now + stop_wait_max;

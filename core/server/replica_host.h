@@ -38,6 +38,8 @@ class ReplicaHost {
     void watch(const WatchCommand& command);
     void find_offset(const OffsetCommand& command);
     void find_epoch_end(const EpochEndCommand& command);
+    /// The disk has answered a read that await_copy() gave the token for.
+    void on_copied(const env::ReadDone& done);
     void on(const AlterIsrOutcome& outcome);
     void on(const CutNow& now);
 
@@ -56,6 +58,11 @@ class ReplicaHost {
 
     [[nodiscard]] storage::PartitionLog& log() { return *log_; }
     [[nodiscard]] const TopicPartition& partition() const { return partition_; }
+    /// Rows that wait here for the disk, the watermark or more.
+    [[nodiscard]] std::size_t waiting() const {
+        return produced_.size() + weak_.size() + watching_.size() + copies_.size() + reads_.size() +
+               lookups_.size();
+    }
     [[nodiscard]] bool settled() const;  // its log is open, or will never be
     [[nodiscard]] Offset high_watermark() const;
     [[nodiscard]] std::uint64_t digest() const;
@@ -102,7 +109,13 @@ class ReplicaHost {
     void take_waiting_reads();
     void read_as_follower(const ReadCommand& command, ReadOutcome& outcome);
     bool fill(const ReadCommand& command, ReadOutcome& outcome, Offset limit);
+    void copy(const ReadCommand& command, const ReadOutcome& outcome, const storage::ReadPlan& plan,
+              const MutableBuffer& into);
+    void copy_failed(ReadOutcome& outcome, const Result<std::size_t>& got);
+    void state_served(const ReadCommand& command, const ReadOutcome& outcome, Offset from);
     void finish_read(const ReadCommand& command, ReadOutcome outcome);
+    bool find_time(const OffsetCommand& command, const replica::LatestAnswer& latest,
+                   OffsetOutcome& outcome);
 
     Context& context_;
     storage::LogDirectory& directory_;
@@ -128,6 +141,13 @@ class ReplicaHost {
     std::map<std::pair<env::ShardIndex, std::uint64_t>, replica::ReplyToken> watch_of_;
     replica::ReplyToken tokens_made_ = 0;
 
+    struct Copy {  // of a file range, for a connection of another shard
+        ReadCommand command;
+        ReadOutcome outcome;
+        Offset from;
+        LeaderEpoch epoch;  // in which it was begun
+    };
+    std::map<env::Token, Copy> copies_;                     // wait for the disk
     std::map<storage::ReadTicket, ReadCommand> reads_;      // wait for the disk
     std::map<storage::ReadTicket, OffsetCommand> lookups_;  // the same
     std::optional<replica::IsrProposal> sent_;              // the proposal that the controller has

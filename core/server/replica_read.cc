@@ -1,16 +1,10 @@
 // Reading at a partition: consumers up to the high watermark, followers up to the log's end, with
 // the rows that wait for the disk or for more.
+#include <algorithm>
+
 #include "core/server/replica_host.h"
 
 namespace klamm::server {
-
-namespace {
-// Special times of ListOffsets (KIP-79, KIP-734).
-constexpr std::int64_t latest_time = -1;
-constexpr std::int64_t earliest_time = -2;
-constexpr std::int64_t max_timestamp_time = -3;
-constexpr std::int64_t earliest_local_time = -4;
-}  // namespace
 
 void ReplicaHost::read(const ReadCommand& command) {
     ReadOutcome outcome{.reply = command.reply};
@@ -30,7 +24,9 @@ void ReplicaHost::read(const ReadCommand& command) {
         // A consumer that says what it read last is told where its epoch ended, as a follower is.
         const log::EpochEnd end =
             log_->epoch_cache().end_offset_for(command.last_fetched_epoch, log_->log_end());
-        if (end.epoch != command.last_fetched_epoch || end.end < command.offset) {
+        if (end.epoch == no_leader_epoch || end.end == no_offset) {
+            outcome.error = ErrorCode::offset_out_of_range;
+        } else if (end.epoch < command.last_fetched_epoch || end.end < command.offset) {
             outcome.diverging_epoch = end.epoch;
             outcome.diverging_end = end.end;
         }
@@ -99,25 +95,71 @@ bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset 
         // A file is open on this shard only: for another shard's connection the bytes are read
         // here.
         const auto& range = std::get<env::FileRange>(plan.pieces.front());
-        MutableBuffer bytes(range.length);
+        const MutableBuffer bytes(range.length);
         const auto got =
             context_.env().disk().read_if_cached(range.file, range.position, bytes.span());
+        if (!got.ok() && got.failure() == Failure::limit) {
+            copy(command, outcome, plan, bytes);
+            return false;
+        }
         if (!got.ok() || *got < range.length) {
-            outcome.bytes = 0;
-            outcome.served_to = no_offset;
-            return true;  // the reader comes again
+            copy_failed(outcome, got);
+            return true;
         }
         outcome.pieces = {bytes.freeze()};
     } else {
         outcome.pieces = std::move(plan.pieces);
     }
-    if (command.follower == no_broker && plan.bytes > 0 && context_.turn().facts_wanted())
+    state_served(command, outcome, plan.from);
+    return true;
+}
+
+void ReplicaHost::state_served(const ReadCommand& command, const ReadOutcome& outcome,
+                               Offset from) {
+    if (command.follower == no_broker && outcome.bytes > 0 && context_.turn().facts_wanted())
         context_.turn().state(facts::ConsumerServed{.partition = partition_,
                                                     .epoch = leader()->epoch(),
-                                                    .from = plan.from,
-                                                    .to = plan.to,
+                                                    .from = from,
+                                                    .to = outcome.served_to,
                                                     .high_watermark = leader()->high_watermark()});
-    return true;
+}
+
+void ReplicaHost::copy(const ReadCommand& command, const ReadOutcome& outcome,
+                       const storage::ReadPlan& plan, const MutableBuffer& into) {
+    const auto& range = std::get<env::FileRange>(plan.pieces.front());
+    const env::Token token = context_.await_copy(partition_);
+    copies_.emplace(token, Copy{command, outcome, plan.from, leader()->epoch()});
+    context_.env().disk().read(range.file, range.position, into, token);
+}
+
+void ReplicaHost::on_copied(const env::ReadDone& done) {
+    auto row = copies_.extract(done.token);
+    KLAMM_ASSERT(!row.empty());
+    Copy& copy = row.mapped();
+    const auto* state = leader();
+    if (state == nullptr || !ready() || state->epoch() != copy.epoch) {
+        // Between two of its epochs the log may have been cut under the read.
+        copy.command.recheck = true;
+        return read(copy.command);
+    }
+    if (!done.count.ok() || *done.count < copy.outcome.bytes) {
+        copy_failed(copy.outcome, done.count);
+    } else {
+        copy.outcome.pieces = {done.out.freeze()};
+        state_served(copy.command, copy.outcome, copy.from);
+    }
+    finish_read(copy.command, std::move(copy.outcome));
+}
+
+void ReplicaHost::copy_failed(ReadOutcome& outcome, const Result<std::size_t>& got) {
+    outcome.error = ErrorCode::kafka_storage_error;
+    outcome.bytes = 0;
+    outcome.served_to = no_offset;
+    const bool disk_failed = !got.ok();
+    log_->fail(context_.turn(),
+               {disk_failed ? got.error()
+                            : Error{Failure::corrupt, "the file is shorter than what it holds"},
+                name_, 0, log_->log_start(), disk_failed});
 }
 
 void ReplicaHost::finish_read(const ReadCommand& command, ReadOutcome outcome) {
@@ -188,6 +230,36 @@ void ReplicaHost::wake_all_readers() {
     }
 }
 
+bool ReplicaHost::find_time(const OffsetCommand& command, const replica::LatestAnswer& latest,
+                            OffsetOutcome& outcome) {
+    Timestamp wanted(command.timestamp);
+    if (command.timestamp == max_timestamp_time) {
+        wanted = no_timestamp;
+        for (const storage::Segment& segment : log_->segments())
+            wanted = std::max(wanted, segment.timestamp_max);
+        if (wanted == no_timestamp) return true;  // there is no record
+    }
+    const storage::TimestampLookup found = log_->offset_for_timestamp(context_.env(), wanted);
+    if (found.status == storage::ReadStatus::waiting) {
+        lookups_.emplace(found.ticket, command);
+        return false;
+    }
+    if (found.status == storage::ReadStatus::offline) {
+        outcome.error = ErrorCode::kafka_storage_error;
+        return true;
+    }
+    const Offset end = command.follower ? latest.offset : high_watermark();
+    if (found.found && found.offset < end) {
+        outcome.timestamp = found.timestamp;
+        outcome.offset = found.offset;
+        outcome.leader_epoch = found.epoch;
+    } else {
+        // KIP-207: whether there is such a record is not known before the watermark has caught up.
+        outcome.error = latest.error;
+    }
+    return true;
+}
+
 void ReplicaHost::find_offset(const OffsetCommand& command) {
     OffsetOutcome outcome{.reply = command.reply};
     const auto* state = leader();
@@ -196,34 +268,24 @@ void ReplicaHost::find_offset(const OffsetCommand& command) {
     else
         outcome.error = state->check_epoch(command.current_epoch);
     if (outcome.error != ErrorCode::none) return context_.post(command.reply.shard, outcome);
-    if (command.timestamp == latest_time) {
-        const replica::LatestAnswer latest = state->latest();
-        outcome.error = command.follower ? ErrorCode::none : latest.error;
-        outcome.offset = command.follower ? log_->log_end() : latest.offset;
-        if (outcome.error == ErrorCode::none) outcome.leader_epoch = state->epoch();
-    } else if (command.timestamp == earliest_time || command.timestamp == earliest_local_time) {
-        outcome.offset = log_->log_start();
-        outcome.leader_epoch = log_->epoch_cache().epoch_for(outcome.offset);
-    } else if (command.timestamp >= 0 || command.timestamp == max_timestamp_time) {
-        if (command.timestamp == max_timestamp_time) {
-            outcome.error = ErrorCode::unsupported_for_message_format;
-            return context_.post(command.reply.shard, outcome);
-        }
-        const storage::TimestampLookup found =
-            log_->offset_for_timestamp(context_.env(), Timestamp(command.timestamp));
-        if (found.status == storage::ReadStatus::waiting) {
-            lookups_.emplace(found.ticket, command);
-            return;
-        }
-        if (found.status == storage::ReadStatus::offline)
-            outcome.error = ErrorCode::kafka_storage_error;
-        if (found.found && found.offset < state->high_watermark()) {
-            outcome.timestamp = found.timestamp;
-            outcome.offset = found.offset;
-            outcome.leader_epoch = found.epoch;
-        }
-    } else {
-        outcome.error = ErrorCode::invalid_request;
+    // A broker may see the log to its end, a client only what will stay.
+    const replica::LatestAnswer latest =
+        command.follower ? replica::LatestAnswer{ErrorCode::none, log_->log_end()}
+                         : state->latest();
+    switch (command.timestamp) {
+        case latest_time:
+            outcome.error = latest.error;
+            outcome.offset = latest.offset;
+            if (latest.error == ErrorCode::none) outcome.leader_epoch = state->epoch();
+            break;
+        case earliest_time:
+        case earliest_local_time:
+            outcome.offset = log_->log_start();
+            outcome.leader_epoch = log_->epoch_cache().epoch_for(outcome.offset);
+            break;
+        case latest_tiered_time: break;  // nothing is in another tier
+        default:
+            if (!find_time(command, latest, outcome)) return;
     }
     context_.post(command.reply.shard, outcome);
 }

@@ -7,6 +7,12 @@
 
 namespace klamm::server {
 
+namespace {
+// Lower versions are advertised for clients that take them for a sign of compression
+// (KAFKA-18659), and carry message sets that nobody writes any more.
+constexpr std::int16_t produce_version_min = 3;
+}  // namespace
+
 void Requests::accepted(const env::Accepted& event) {
     inbound_.accepted(context_.env(), event, true);
 }
@@ -34,7 +40,10 @@ void Requests::dispatch(const net::Request& request) {
     switch (api->key) {
         case protocol::ApiKey::api_versions: return handle_api_versions(incoming);
         case protocol::ApiKey::metadata: return handle_metadata(incoming);
-        case protocol::ApiKey::produce: return handle_produce(std::move(incoming));
+        case protocol::ApiKey::produce:
+            if (incoming.version < produce_version_min)
+                return refuse(incoming, "Produce is served from version 3 on");
+            return handle_produce(std::move(incoming));
         case protocol::ApiKey::fetch: return handle_fetch(std::move(incoming));
         case protocol::ApiKey::list_offsets: return handle_list_offsets(std::move(incoming));
         case protocol::ApiKey::offset_for_leader_epoch:
@@ -50,12 +59,12 @@ void Requests::refuse(const Incoming& request, std::string_view why) {
     inbound_.close(context_.env(), request.key.connection);
 }
 
-std::optional<TopicPartition> Requests::find(std::string_view topic, const Uuid& id,
+std::optional<TopicPartition> Requests::find(std::string_view topic, const Uuid& id, bool by_id,
                                              PartitionIndex partition, ErrorCode& error) const {
     const metadata::ClusterImage& image = *context_.image;
     Uuid topic_id = id;
     error = ErrorCode::unknown_topic_or_partition;
-    if (id.is_zero()) {
+    if (!by_id) {
         const auto found = image.topic_id(std::string(topic));
         if (!found) return std::nullopt;
         topic_id = *found;

@@ -39,7 +39,7 @@ class Requests {
     void accepted(const env::Accepted& event);
     bool received(const env::Received& event);
     bool drained(const env::Drained& event) { return inbound_.drained(context_.env(), event); }
-    bool closed(const env::Closed& event) { return inbound_.closed(event); }
+    bool closed(const env::Closed& event) { return inbound_.closed(context_.env(), event); }
 
     // Outcomes of commands.
     void on(ProduceOutcome outcome);
@@ -53,6 +53,14 @@ class Requests {
     [[nodiscard]] Instant deadline_min() const { return fetch_timers_.deadline_min(); }
 
     [[nodiscard]] net::Inbound& inbound() { return inbound_; }
+    [[nodiscard]] const net::Inbound& inbound() const { return inbound_; }
+    /// Requests that are not answered yet.
+    [[nodiscard]] std::size_t waiting() const {
+        return produces_.size() + fetches_.size() + offsets_.size() + epoch_ends_.size() +
+               producer_ids_.size();
+    }
+    /// A file range is about to be cut: no fetch that waits may send it.
+    void drop_holding(net::Pin pin);
     /// The port that clients reach, once it is known.
     void set_port(std::uint16_t port) { port_ = port; }
     [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -130,8 +138,9 @@ class Requests {
     void answer_producer_id(const Incoming& request, ErrorCode error, ProducerId id);
 
     /// The partition that a request names; nothing when the image has none such.
+    /// With `by_id` only the id counts, else only the name.
     [[nodiscard]] std::optional<TopicPartition> find(std::string_view topic, const Uuid& id,
-                                                     PartitionIndex partition,
+                                                     bool by_id, PartitionIndex partition,
                                                      ErrorCode& error) const;
     /// Refuses a request that cannot be understood: Kafka closes the connection.
     void refuse(const Incoming& request, std::string_view why);
