@@ -3,6 +3,7 @@
 //   hash <16 hex digits>
 //   replay klamm replay <token>
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "sim/run/plan.h"
