@@ -23,10 +23,14 @@ struct ClusterOptions {
     bool elr = true;
     std::vector<ScriptStep> script;
     std::uint64_t tail_cache_bytes = 1 << 20;
+    std::vector<TopicPlan> more_topics = {};
+    net::InboundLimits limits = {};
+    sim::DiskOptions disk = {};
 };
 
 struct Cluster {
-    explicit Cluster(ClusterOptions options = {}) : world({.seed = options.seed, .network = {}}) {
+    explicit Cluster(ClusterOptions options = {})
+        : shards(options.shards), world({.seed = options.seed, .network = {}}) {
         MetadataSettings metadata;
         metadata.listen = {"controller", 9093};
         metadata.cluster = "test";
@@ -37,6 +41,7 @@ struct Cluster {
             .name = "trial", .id = trial.topic, .assignments = {{}}, .configs = options.topic};
         for (int i = 1; i <= options.brokers; ++i) topic.assignments[0].push_back(BrokerId(i));
         metadata.topics.push_back(topic);
+        for (const TopicPlan& more : options.more_topics) metadata.topics.push_back(more);
         controller = world.add_node({.name = "controller",
                                      .factory = metadata_factory(metadata),
                                      .clock = {},
@@ -54,6 +59,7 @@ struct Cluster {
             settings.controller = metadata.listen;
             settings.cluster = metadata.cluster;
             settings.tail_cache_bytes = options.tail_cache_bytes;
+            settings.limits = options.limits;
             settings.log_dirs.clear();
             for (env::ShardIndex s = 0; s < options.shards; ++s)
                 settings.log_dirs.push_back(fmt::format("data-{}", s));
@@ -61,7 +67,7 @@ struct Cluster {
                                               .factory = broker_factory(settings),
                                               .shards = options.shards,
                                               .clock = {},
-                                              .disk = {},
+                                              .disk = options.disk,
                                               .cpu = {}}));
         }
     }
@@ -77,10 +83,31 @@ struct Cluster {
         if (world.shard_object(controller) == nullptr) return nullptr;
         return metadata().image().partition(trial);
     }
+    /// Starts all and runs until every broker leads or follows `trial` in sync.
+    bool ready() {
+        start();
+        return world.run_until([&] { return leader() == BrokerId(1) && in_sync(); }, seconds(10)) &&
+               world.run_for(milliseconds(500));
+    }
+    bool in_sync() { return isr_size() == brokers.size(); }
+    const Broker* broker(BrokerId id, env::ShardIndex shard = 0) {
+        return static_cast<const Broker*>(world.shard_object(node_of(id), shard));
+    }
+    /// The leader's own replica of `trial`, on whichever shard; nullptr when there is none.
+    const ReplicaHost* host(BrokerId id, const TopicPartition& partition = trial) {
+        for (env::ShardIndex s = 0; s < shards; ++s) {
+            const Broker* at = broker(id, s);
+            if (at == nullptr) continue;
+            const auto row = at->hosts().find(partition);
+            if (row != at->hosts().end()) return row->second.get();
+        }
+        return nullptr;
+    }
     BrokerId leader() { return partition() == nullptr ? no_broker : partition()->leader; }
     std::size_t isr_size() { return partition() == nullptr ? 0 : partition()->isr.size(); }
     sim::NodeId node_of(BrokerId id) { return brokers.at(static_cast<std::size_t>(id.value - 1)); }
 
+    env::ShardIndex shards = 1;
     sim::World world;
     sim::NodeId controller;
     std::vector<sim::NodeId> brokers;
