@@ -1,0 +1,87 @@
+#include "bindings/command/commands.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "bindings/command/broker.h"
+#include "sim/judge/counts.h"
+
+namespace klamm::command {
+
+namespace {
+
+constexpr std::string_view version = "klamm 0.1.0, after Apache Kafka 4.1\n";
+
+constexpr std::string_view help =
+    "usage: klamm COMMAND ...\n"
+    "\n"
+    "The simulated world:\n"
+    "  sim [--seed HEX] [--profile P] [--plant BUG] [--off KIND,..] [--length 60s]\n"
+    "      [--export-history FILE] [--trace FILE]\n"
+    "                          one run: a storm, a verdict, the bill, the replay line\n"
+    "  replay TOKEN [--checkpoints] [--events FROM-TO] [--log] [--export-history FILE]\n"
+    "      [--trace FILE]      the run that a token names\n"
+    "  shrink TOKEN [--replays N]\n"
+    "                          the same failure with few faults and operations\n"
+    "  diverge TOKEN [--against BINARY]\n"
+    "                          runs it twice: equal, or the first event that differs\n"
+    "  swarm [--budget 60s] [--seeds N] [--first-seed HEX] [--jobs N] [--profile P|all]\n"
+    "      [--plant BUG] [--off KIND,..] [--length 60s]\n"
+    "                          many seeds; --budget is time on the wall (default 60s)\n"
+    "  zoo [--bug BUG] [--budget 60s] [--jobs N] [--first-seed HEX] [--profile P|all]\n"
+    "      [--off KIND,..] [--without-needed] [--shrink]\n"
+    "                          plants a bug, or each in turn, and looks for it; --budget is CPU\n"
+    "                          time a bug; --without-needed takes its faults away and expects\n"
+    "                          not to find it\n"
+    "  check HISTORY           judges a history of clients (JSON lines)\n"
+    "\n"
+    "The real world:\n"
+    "  broker ...              the same node on real sockets; see klamm broker --help\n"
+    "\n"
+    "Profiles: calm, weather, storm, power. Exit status: 0 passed, 1 safety, 2 liveness, 3 crash,\n"
+    "4 harness error, 5 usage.\n";
+
+constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 7> commands{{
+    {"sim", sim_command},
+    {"replay", replay_command},
+    {"shrink", shrink_command},
+    {"diverge", diverge_command},
+    {"swarm", swarm_command},
+    {"zoo", zoo_command},
+    {"check", check_command},
+}};
+
+}  // namespace
+
+int complain(const Console& console, std::string_view command, std::string_view sentence) {
+    console.err(fmt::format("klamm{}{}: {}\n", command.empty() ? "" : " ", command, sentence));
+    return static_cast<int>(sim::Verdict::usage);
+}
+
+int run_command(std::span<const std::string_view> words, const Console& console) {
+    if (words.empty()) return complain(console, "", "a command is missing; see klamm --help");
+    const std::string_view name = words.front();
+    const Words rest = words.subspan(1);
+    if (name == "--help" || name == "-h" || name == "help") {
+        console.out(help);
+        return 0;
+    }
+    if (name == "--version") {
+        console.out(version);
+        return 0;
+    }
+    if (name == "broker") return run_broker(rest);
+    for (const auto& [known, run] : commands) {
+        if (known != name) continue;
+        if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h")) {
+            console.out(help);
+            return 0;
+        }
+        return run(rest, console);
+    }
+    return complain(console, "", fmt::format("{}: no such command; see klamm --help", name));
+}
+
+}  // namespace klamm::command

@@ -1,0 +1,43 @@
+// The executable: its words, its streams and its signals, handed to run_command.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "bindings/command/commands.h"
+
+namespace {
+
+volatile sig_atomic_t interrupts = 0;
+
+/// The first ctrl-C asks for what was found so far; the second ends the process.
+void on_interrupt(int) {
+    interrupts = interrupts + 1;
+    if (interrupts > 1) ::_exit(130);
+}
+
+void print(std::FILE* stream, std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stream);
+    std::fflush(stream);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string_view> words(argv + 1, argv + argc);
+    klamm::command::Console console;
+    console.out = [](std::string_view text) { print(stdout, text); };
+    console.err = [](std::string_view text) { print(stderr, text); };
+    console.progress = ::isatty(STDERR_FILENO) == 1;
+    console.interrupted = [] { return interrupts > 0; };
+    const bool searches =
+        !words.empty() && (words[0] == "swarm" || words[0] == "zoo" || words[0] == "shrink");
+    if (searches) {
+        struct sigaction action {};
+        action.sa_handler = on_interrupt;
+        ::sigaction(SIGINT, &action, nullptr);
+    }
+    return klamm::command::run_command(words, console);
+}

@@ -1,0 +1,232 @@
+// `klamm swarm`, `zoo`, `shrink` and `diverge`: many runs, each in a process of its own.
+#include <fmt/format.h>
+
+#include <array>
+#include <random>
+#include <string>
+
+#include "bindings/command/commands.h"
+#include "bindings/command/options.h"
+#include "sim/run/diverge.h"
+#include "sim/run/shrink.h"
+#include "sim/run/swarm.h"
+#include "sim/run/token.h"
+#include "sim/run/zoo.h"
+
+namespace klamm::command {
+
+namespace {
+
+constexpr std::array<OptionRow, 8> swarm_table{{{"--budget", "DURATION"},
+                                                {"--seeds", "N"},
+                                                {"--first-seed", "HEX"},
+                                                {"--jobs", "N"},
+                                                {"--profile", "PROFILE"},
+                                                {"--plant", "BUG"},
+                                                {"--off", "KINDS"},
+                                                {"--length", "DURATION"}}};
+constexpr std::array<OptionRow, 9> zoo_table{{{"--bug", "BUG"},
+                                              {"--budget", "DURATION"},
+                                              {"--first-seed", "HEX"},
+                                              {"--jobs", "N"},
+                                              {"--profile", "PROFILE"},
+                                              {"--off", "KINDS"},
+                                              {"--length", "DURATION"},
+                                              {"--without-needed", ""},
+                                              {"--shrink", ""}}};
+constexpr std::array<OptionRow, 1> shrink_table{{{"--replays", "N"}}};
+constexpr std::array<OptionRow, 1> diverge_table{{{"--against", "BINARY"}}};
+constexpr std::array<std::string_view, 1> token_operand{"TOKEN"};
+
+constexpr std::uint64_t jobs_max = 256;
+
+/// Takes the options that swarm and zoo share into `swarm`.
+Status take_swarm_options(const Options& options, sim::SwarmOptions& swarm) {
+    const auto take = [&](std::string_view name, const auto& parse, auto& into) -> Status {
+        const auto text = options.value(name);
+        if (!text) return {};
+        auto value = parse(*text);
+        if (!value) return Error{Failure::invalid, fmt::format("{} {}", name, value.error().text)};
+        into = *std::move(value);
+        return {};
+    };
+    std::uint64_t jobs = swarm.jobs;
+    KLAMM_TRY(take("--first-seed", parse_seed, swarm.first_seed));
+    KLAMM_TRY(take("--jobs", parse_count, jobs));
+    KLAMM_TRY(take("--off", parse_kinds, swarm.off));
+    KLAMM_TRY(take("--length", parse_duration, swarm.length));
+    if (options.value("--profile") != "all") {
+        KLAMM_TRY(take("--profile", parse_profile, swarm.profile));
+    }
+    if (jobs > jobs_max) {
+        return Error{Failure::invalid, fmt::format("--jobs {}: at most {}", jobs, jobs_max)};
+    }
+    swarm.jobs = static_cast<std::size_t>(jobs);
+    return {};
+}
+
+/// A line on a terminal that renews itself; nothing elsewhere.
+class ProgressLine {
+  public:
+    explicit ProgressLine(const Console& console) : console_(console) {}
+    ~ProgressLine() { clear(); }
+    void show(const std::string& text) {
+        if (!console_.progress) return;
+        console_.err("\r\x1b[K" + text);
+        shown_ = true;
+    }
+    void clear() {
+        if (shown_) console_.err("\r\x1b[K");
+        shown_ = false;
+    }
+
+  private:
+    const Console& console_;
+    bool shown_ = false;
+};
+
+std::function<void(const sim::SwarmProgress&)> show_progress(ProgressLine& line) {
+    return [&line](const sim::SwarmProgress& now) {
+        line.show(fmt::format("{} runs, {} red, {} s", now.runs, now.red,
+                              now.wall.to_milliseconds() / 1000));
+    };
+}
+
+int status_of(sim::Verdict verdict) { return static_cast<int>(verdict); }
+
+sim::ShrinkResult shrink_and_print(const sim::RunPlan& plan, std::uint64_t replays_max,
+                                   const Console& console) {
+    ProgressLine line(console);
+    sim::ShrinkOptions options;
+    options.replays_max = replays_max;
+    options.stopped = console.interrupted;
+    options.progress = [&](const std::string& step) { line.show(step); };
+    sim::ShrinkResult result = sim::shrink(plan, options);
+    line.clear();
+    console.out(to_text(result));
+    return result;
+}
+
+}  // namespace
+
+int swarm_command(Words words, const Console& console) {
+    const auto options = Options::parse(words, swarm_table);
+    if (!options) return complain(console, "swarm", options.error().text);
+    sim::SwarmOptions swarm;
+    swarm.first_seed = std::random_device()();
+    if (const Status status = take_swarm_options(*options, swarm); !status) {
+        return complain(console, "swarm", status.error().text);
+    }
+    if (const auto text = options->value("--plant")) {
+        const auto bug = parse_bug(*text);
+        if (!bug) return complain(console, "swarm", "--plant " + bug.error().text);
+        swarm.plant = *bug;
+    }
+    if (const auto text = options->value("--seeds")) {
+        const auto seeds = parse_count(*text);
+        if (!seeds) return complain(console, "swarm", "--seeds " + seeds.error().text);
+        swarm.seeds = *seeds;
+    }
+    if (const auto text = options->value("--budget")) {
+        const auto budget = parse_duration(*text);
+        if (!budget) return complain(console, "swarm", "--budget " + budget.error().text);
+        swarm.wall = *budget;
+    }
+    if (!swarm.seeds && !swarm.wall) swarm.wall = seconds(60);
+    swarm.stopped = console.interrupted;
+    ProgressLine line(console);
+    swarm.progress = show_progress(line);
+    const sim::SwarmReport report = sim::run_swarm(swarm);
+    line.clear();
+    console.out(to_text(report));
+    return status_of(report.verdict());
+}
+
+int zoo_command(Words words, const Console& console) {
+    const auto options = Options::parse(words, zoo_table);
+    if (!options) return complain(console, "zoo", options.error().text);
+    sim::ZooOptions zoo;
+    if (const Status status = take_swarm_options(*options, zoo.swarm); !status) {
+        return complain(console, "zoo", status.error().text);
+    }
+    if (const auto text = options->value("--budget")) {
+        const auto budget = parse_duration(*text);
+        if (!budget) return complain(console, "zoo", "--budget " + budget.error().text);
+        zoo.cpu_budget = *budget;
+    }
+    zoo.without_needed = options->has("--without-needed");
+    std::vector<Bug> bugs;
+    if (const auto text = options->value("--bug")) {
+        const auto bug = parse_bug(*text);
+        if (!bug) return complain(console, "zoo", "--bug " + bug.error().text);
+        bugs.push_back(*bug);
+    } else {
+        for (const BugEntry& entry : bug_catalogue()) bugs.push_back(entry.bug);
+    }
+    zoo.swarm.stopped = console.interrupted;
+    std::vector<sim::ZooResult> results;
+    bool expected = true;
+    for (const Bug bug : bugs) {
+        ProgressLine line(console);
+        zoo.bug = bug;
+        zoo.swarm.progress = show_progress(line);
+        results.push_back(sim::visit(zoo));
+        line.clear();
+        const sim::ZooResult& result = results.back();
+        console.out(to_text(result));
+        expected = expected && result.as_expected();
+        if (options->has("--shrink") && result.found) {
+            if (const auto plan = sim::from_token(result.trial.token)) {
+                shrink_and_print(*plan, sim::ShrinkOptions().replays_max, console);
+            }
+        }
+        if (console.interrupted && console.interrupted()) break;
+    }
+    if (bugs.size() > 1) console.out(sim::table_text(results));
+    return status_of(expected && results.size() == bugs.size() ? sim::Verdict::passed
+                                                               : sim::Verdict::safety);
+}
+
+int shrink_command(Words words, const Console& console) {
+    const auto options = Options::parse(words, shrink_table, token_operand);
+    if (!options) return complain(console, "shrink", options.error().text);
+    std::uint64_t replays_max = sim::ShrinkOptions().replays_max;
+    if (const auto text = options->value("--replays")) {
+        const auto replays = parse_count(*text);
+        if (!replays) return complain(console, "shrink", "--replays " + replays.error().text);
+        replays_max = *replays;
+    }
+    const auto plan = sim::from_token(options->operands()[0]);
+    if (!plan) return complain(console, "shrink", plan.error().text);
+    const sim::ShrinkResult result = shrink_and_print(*plan, replays_max, console);
+    // What was asked for is a smaller failure; without a failure there is none.
+    return status_of(result.reproduced ? sim::Verdict::passed : sim::Verdict::harness_error);
+}
+
+int diverge_command(Words words, const Console& console) {
+    const auto options = Options::parse(words, diverge_table, token_operand);
+    if (!options) return complain(console, "diverge", options.error().text);
+    const std::string token(options->operands()[0]);
+    if (const auto plan = sim::from_token(token); !plan) {
+        return complain(console, "diverge", plan.error().text);
+    }
+    const std::string self(console.self);
+    const std::string other(options->value("--against").value_or(console.self));
+    const auto answer =
+        sim::diverge(sim::side_of_binary(self, token), sim::side_of_binary(other, token));
+    if (!answer) {
+        console.err(fmt::format("klamm diverge: {}\n", answer.error().text));
+        return status_of(sim::Verdict::harness_error);
+    }
+    if (answer->equal) {
+        console.out(fmt::format("equal: {} events\nhash {:016x}\n", answer->events, answer->hash));
+        return 0;
+    }
+    console.out(
+        fmt::format("event {} is the first that differs\n  before: {}\n  one:    {}\n"
+                    "  other:  {}\n",
+                    answer->event, answer->before, answer->one, answer->other));
+    return status_of(sim::Verdict::harness_error);
+}
+
+}  // namespace klamm::command
