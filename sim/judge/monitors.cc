@@ -270,6 +270,7 @@ void Monitors::isr_proposed(PartitionBook& book, const facts::IsrProposed& fact,
 }
 
 void Monitors::broker_registered(const facts::BrokerRegistered& fact) {
+    settle_awaited(&fact);
     brokers_[fact.broker].fenced = true;
 }
 
@@ -279,6 +280,7 @@ void Monitors::broker_fencing(const facts::BrokerFencing& fact) {
 
 void Monitors::committed(PartitionBook& book,
                          const std::optional<facts::PartitionCommitted>& before, Instant now) {
+    settle_awaited(nullptr);
     const facts::PartitionCommitted& after = *book.committed;
     if (before.has_value()) {
         if (after.leader_epoch < before->leader_epoch ||
@@ -318,6 +320,14 @@ void Monitors::committed(PartitionBook& book,
     }
 }
 
+void Monitors::settle_awaited(const facts::BrokerRegistered* registered) {
+    if (!awaited_.has_value()) return;
+    const Awaited awaited = *std::exchange(awaited_, std::nullopt);
+    const bool cost =
+        registered != nullptr && registered->broker == awaited.member && !registered->proven;
+    if (!cost) red("I2", awaited.sentence, awaited.time, awaited.leader);
+}
+
 void Monitors::check_election(PartitionBook& book, const facts::PartitionCommitted& before,
                               Instant now) {
     const facts::PartitionCommitted& after = *book.committed;
@@ -345,11 +355,18 @@ void Monitors::check_election(PartitionBook& book, const facts::PartitionCommitt
             return;
         case ElectionClass::last_known:
             if (!after.elr_enabled) illegal("a last known leader needs ELR");
-            for (const BrokerId member : before.isr) {
-                if (member != after.leader) return illegal("the ISR has another member");
-            }
-            for (const BrokerId member : before.elr) {
-                if (member != after.leader) return illegal("the ELR has another member");
+            for (const Nodes* members : {&before.isr, &before.elr}) {
+                for (const BrokerId member : *members) {
+                    if (member == after.leader) continue;
+                    if (awaited_.has_value()) return illegal("ISR and ELR have other members");
+                    awaited_ = Awaited{
+                        member, after.leader, now,
+                        fmt::format(
+                            "broker {} is elected last known leader of {} in epoch {} while "
+                            "broker {} may lead",
+                            after.leader.value, name(book), after.leader_epoch.value,
+                            member.value)};
+                }
             }
             return;
     }

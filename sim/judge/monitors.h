@@ -97,9 +97,22 @@ class Monitors {
     void extend_chain(PartitionBook& book, const ReplicaBook& leader, Offset to, Instant now);
     void check_election(PartitionBook& book, const facts::PartitionCommitted& before, Instant now);
 
+    /// The next metadata fact must be what cost `member` its place, or the election was wrong.
+    void settle_awaited(const facts::BrokerRegistered* registered);
+
+    /// A last known leader was elected by the record that took the last other candidate out: Kafka
+    /// does so when that one registers without proof of a clean stop, whose own record follows.
+    struct Awaited {
+        BrokerId member;
+        BrokerId leader;
+        Instant time;
+        std::string sentence;
+    };
+
     Findings& findings_;
     std::string topic_;
     std::map<BrokerId, Broker> brokers_;
+    std::optional<Awaited> awaited_;
     std::map<TopicPartition, Watermark> watermarks_;
 };
 

@@ -115,6 +115,19 @@ TEST_CASE("I2: a leader from outside ISR and ELR") {
     CHECK(stage.red("I2"));
 }
 
+TEST_CASE(
+    "I2: a last known leader is elected by the record that costs the last candidate its place") {
+    for (const bool registers_unproven : {true, false}) {
+        Stage stage;
+        stage.open({a, b});
+        stage.commit(no_broker, 1, {}, {b}, Cause::broker_fenced, {a});
+        // B registers without proof of a clean stop: its record follows the one that elects A.
+        stage.commit(a, 2, {a}, {}, Cause::elected_last_known);
+        stage.fact(b, facts::BrokerRegistered{60, b, BrokerEpoch{60}, !registers_unproven});
+        CHECK(stage.red("I2") == !registers_unproven);
+    }
+}
+
 TEST_CASE("I3: who joins the ISR has reached watermark and epoch start, and is unfenced") {
     for (const std::int64_t end : {1, 2}) {
         Stage stage;
