@@ -78,18 +78,25 @@ void Shard::begin(Instant truth, bool record) {
 void Shard::emit(const facts::Fact& fact) {
     if (observer_ == nullptr) return;
     if (recording_) {
-        held_facts_.emplace_back(machine_.disk.recorded() + effects_.size(), fact);
+        held_facts_.push_back({machine_.disk.recorded(), effects_.size(), fact});
         return;
     }
     observer_->on_fact(machine_.id, index_, truth_, fact);
 }
 
-void Shard::release_facts(std::size_t operations) {
+void Shard::release_facts(std::size_t disk_kept, bool cut_inside, std::size_t effects_kept) {
     recording_ = false;
-    auto facts = std::move(held_facts_);
+    const auto held = std::move(held_facts_);
     held_facts_.clear();
-    for (const auto& [after, fact] : facts)
-        if (after <= operations) observer_->on_fact(machine_.id, index_, truth_, fact);
+    for (const HeldFact& one : held) {
+        const bool answer = std::holds_alternative<facts::ProduceAnswered>(one.fact) ||
+                            std::holds_alternative<facts::ConsumerServed>(one.fact);
+        const bool in_part = cut_inside && one.disk_operations == disk_kept + 1 &&
+                             std::holds_alternative<facts::BatchAppended>(one.fact);
+        const bool told =
+            answer ? effects_kept > one.effects : one.disk_operations <= disk_kept || in_part;
+        if (told) observer_->on_fact(machine_.id, index_, truth_, one.fact);
+    }
 }
 
 void Shard::wake_at(Instant when) {

@@ -68,8 +68,11 @@ class Shard final : public env::Env, public env::Disk, public env::Network, publ
 
     // --- For the world
     void begin(Instant truth, bool record);
-    /// Facts of a recorded turn, as far as `operations` of D·E; the rest are dropped.
-    void release_facts(std::size_t operations);
+    /// Facts of a recorded turn that keeps this many operations of the disk (`cut_inside`: and a
+    /// part of the next) and of its effects. A fact holds once the disk operations before it are
+    /// done; what one appended that was cut inside is told too: the damage says what of it is not
+    /// there. An answer has left when an effect after its fact has.
+    void release_facts(std::size_t disk_kept, bool cut_inside, std::size_t effects_kept);
 
     env::ShardIndex index_;
     Machine& machine_;
@@ -110,7 +113,12 @@ class Shard final : public env::Env, public env::Disk, public env::Network, publ
     Instant truth_;
     std::uint64_t draw_number_ = 0;  // within the turn
     bool recording_ = false;
-    std::vector<std::pair<std::size_t, facts::Fact>> held_facts_;
+    struct HeldFact {
+        std::size_t disk_operations;  // before it
+        std::size_t effects;
+        facts::Fact fact;
+    };
+    std::vector<HeldFact> held_facts_;
 };
 
 }  // namespace klamm::sim

@@ -153,7 +153,7 @@ void World::Impl::cut_turn(Machine& machine, Shard& shard) {
     if (!counts || machine.armed_skip > 0) {
         if (counts) --machine.armed_skip;
         machine.disk.end_recording();
-        shard.release_facts(d + e);
+        shard.release_facts(d, false, e + 1);
         return;
     }
     machine.armed = false;
@@ -161,9 +161,10 @@ void World::Impl::cut_turn(Machine& machine, Shard& shard) {
     if (machine.armed_keep >= 0)
         keep = std::min<std::size_t>(d + e, static_cast<std::size_t>(machine.armed_keep));
     DamageReport report;
+    std::uint64_t bytes = 0;
     if (keep < d) {
         const std::uint64_t size = machine.disk.recorded_bytes(keep);
-        std::uint64_t bytes = 0;  // half of the cuts fall between two calls
+        // Half of the cuts fall between two calls.
         if (size > 0 && draws_.happens(500'000, kill_inside_domain, shard.key_, shard.turns_))
             bytes = draws_.below(size, kill_bytes_domain, shard.key_, shard.turns_);
         if (machine.armed_keep_bytes >= 0)
@@ -171,7 +172,7 @@ void World::Impl::cut_turn(Machine& machine, Shard& shard) {
         report = machine.disk.keep_prefix(keep, bytes);
     }
     machine.disk.end_recording();
-    shard.release_facts(keep);
+    shard.release_facts(std::min(keep, d), bytes > 0, keep > d ? keep - d : 0);
     shard.effects_.resize(keep > d ? keep - d : 0);
     machine.process->doomed = true;
     shard.doomed_ = true;
