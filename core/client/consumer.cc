@@ -58,7 +58,7 @@ void Consumer::poll(env::Env& env, std::uint64_t id, const std::string& topic,
     KLAMM_ASSERT(!row.poll.has_value());
     const Duration patience =
         milliseconds(options_.client.request_timeout_ms + options_.fetch_max_wait_ms);
-    row.poll = Poll{id, env.turn().now + patience};
+    row.poll = Poll{id, partition, env.turn().now + patience};
 }
 
 void Consumer::list(env::Env& env, std::uint64_t id, const std::string& topic,

@@ -84,6 +84,7 @@ class Consumer {
     enum class Asked : std::uint8_t { nothing, fetch, validation, reset };
     struct Poll {
         std::uint64_t id;
+        std::int32_t partition;
         Instant deadline;
     };
     struct Partition {

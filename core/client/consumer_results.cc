@@ -167,6 +167,7 @@ void Consumer::voided(Partition& partition, std::optional<std::pair<Offset, Lead
 void Consumer::end_poll(Partition& partition, Polled polled, Results& results) {
     if (!partition.poll.has_value()) return;
     polled.id = partition.poll->id;
+    polled.partition = partition.poll->partition;
     partition.poll.reset();
     results.polled.push_back(std::move(polled));
 }
