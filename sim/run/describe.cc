@@ -100,6 +100,20 @@ struct Describe {
         return fmt::format("answers produce [{}, {}] acks {} error {}", f.base_offset.value,
                            f.last_offset.value, f.acks, f.error);
     }
+    std::string operator()(const facts::ConsumerServed& f) const {
+        return fmt::format("serves [{}, {}) of epoch {}, high watermark {}", f.from.value,
+                           f.to.value, f.epoch.value, f.high_watermark.value);
+    }
+    std::string operator()(const facts::PollInvoked& f) const {
+        return fmt::format("polls partition {} from {} (operation {})", f.partition, f.offset.value,
+                           f.operation);
+    }
+    std::string operator()(const facts::PollReturned& f) const {
+        return fmt::format(
+            "poll {} of partition {} returned {} records, error {}, high watermark {}{}",
+            f.operation, f.partition, f.records.size(), f.error, f.high_watermark.value,
+            f.reset ? ", told of a reset" : "");
+    }
     template <class Other>
     std::string operator()(const Other&) const {
         return "states a fact";
