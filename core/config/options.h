@@ -68,6 +68,7 @@ struct BrokerOptions {
     std::int32_t replica_fetch_max_bytes = 1'048'576;
     std::int32_t replica_fetch_response_max_bytes = 10'485'760;
     std::int32_t replica_fetch_backoff_ms = 1'000;
+    std::int32_t replica_socket_timeout_ms = 30'000;  // at least replica_fetch_wait_max_ms
     std::int64_t replica_high_watermark_checkpoint_interval_ms = 5'000;
     std::int32_t log_flush_offset_checkpoint_interval_ms = 60'000;
     std::int32_t broker_session_timeout_ms = 9'000;

@@ -15,8 +15,7 @@ enum Tag : std::uint64_t { fetch_tag = 1, ends_tag = 2 };
 
 net::ChannelOptions line_options(const config::BrokerOptions& options) {
     net::ChannelOptions line;
-    line.request_timeout = milliseconds(options.request_timeout_ms);
-    line.connect_timeout = milliseconds(options.request_timeout_ms);
+    line.request_timeout = milliseconds(options.replica_socket_timeout_ms);
     return line;
 }
 
