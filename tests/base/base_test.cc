@@ -16,6 +16,16 @@ TEST_CASE("checksum: CRC-32C of the check string of RFC 3720") {
     CHECK(crc32c(as_bytes("123456789")) == 0xe3069283);
     CHECK(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))) == 0xe3069283);
     CHECK(crc32c(Bytes(32, 0)) == 0x8a9136aa);
+    // Long input goes another way: it must not matter how it is cut.
+    Bytes bytes(20'001);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::uint8_t>(mix64(i) >> 56);
+    std::uint32_t by_pieces = 0;
+    for (std::size_t at = 0; at < bytes.size(); at += 1001)
+        by_pieces = crc32c(
+            ByteView(bytes).subspan(at, std::min<std::size_t>(1001, bytes.size() - at)), by_pieces);
+    CHECK(crc32c(bytes) == by_pieces);
+    CHECK(crc32c(ByteView(bytes).subspan(7)) != by_pieces);
 }
 
 TEST_CASE("ids: a uuid round-trips through its 22 characters") {
