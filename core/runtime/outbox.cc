@@ -40,7 +40,7 @@ Pumped Outbox::pump(int socket, std::vector<env::Token>& drained) {
             continue;
         }
         if (budget == 0) return Pumped::paused;
-        if (std::holds_alternative<Buffer>(entries_.front())) {
+        if (std::holds_alternative<Buffer>(entries_.front()) || read_small(entries_.front())) {
             step = pump_buffers(socket, budget);
         } else {
             step = pump_range(socket, budget);
@@ -51,15 +51,27 @@ Pumped Outbox::pump(int socket, std::vector<env::Token>& drained) {
     return Pumped::all;
 }
 
+bool Outbox::read_small(Entry& entry) {
+    const PinnedRange* range = std::get_if<PinnedRange>(&entry);
+    if (range == nullptr || range->file == nullptr) return false;
+    if (range->length > range_read_bytes_max) return false;
+    const MutableBuffer bytes(static_cast<std::size_t>(range->length));
+    const Result<std::size_t> count = range->file->read(range->position, bytes.span());
+    if (!count.ok() || *count < bytes.size()) return false;
+    entry = bytes.freeze();
+    return true;
+}
+
 Outbox::Step Outbox::pump_buffers(int socket, std::uint64_t& budget) {
     std::array<iovec, buffers_per_call_max> vectors;
     std::size_t count = 0;
     bool more = false;  // a file range follows: the head of a frame waits for its body
-    for (const Entry& entry : entries_) {
+    for (Entry& entry : entries_) {
         if (std::holds_alternative<Mark>(entry)) continue;
-        const auto* buffer = std::get_if<Buffer>(&entry);
-        more = buffer == nullptr;
-        if (buffer == nullptr || count == vectors.size()) break;
+        if (count == vectors.size()) break;
+        more = !std::holds_alternative<Buffer>(entry) && !read_small(entry);
+        if (more) break;
+        const Buffer* buffer = std::get_if<Buffer>(&entry);
         // The system does not write to what it is given here, though its type says so.
         vectors[count++] = {const_cast<std::uint8_t*>(buffer->data()), buffer->size()};
     }

@@ -1,8 +1,8 @@
 #pragma once
 // What waits to leave on one connection: buffers and pinned file ranges, in order. pump() hands the
-// socket as much as it takes without waiting: runs of buffers gathered into one call, file ranges
-// by sendfile, read only now. It knows no loop; who owns it waits for the socket. Not bounded here:
-// a node bounds what it queues by the Drained events it waits for.
+// socket as much as it takes without waiting: runs of buffers and small file ranges gathered into
+// one call, larger ranges by sendfile, both read only now. It knows no loop; who owns it waits for
+// the socket. Not bounded here: a node bounds what it queues by the Drained events it waits for.
 
 #include <cstdint>
 #include <deque>
@@ -27,6 +27,9 @@ using PinnedPiece = std::variant<Buffer, PinnedRange>;
 
 /// Bytes that one pump hands over at most, so that other connections get their turns.
 constexpr std::uint64_t pump_bytes_max = 4U << 20;
+/// Up to here reading a range, to send it with what stands around it in one call, costs less than
+/// sendfile and two more calls (tests/bench/broker_bench.cc).
+constexpr std::uint64_t range_read_bytes_max = 32U << 10;
 
 enum class Pumped : std::uint8_t {
     all,      // nothing waits any more
@@ -58,6 +61,8 @@ class Outbox {
     using Entry = std::variant<Buffer, PinnedRange, Mark>;
     enum class Step : std::uint8_t { went_on, blocked, broken };
 
+    /// Turns a small range into a buffer; false, and nothing changed, where that cannot be.
+    static bool read_small(Entry& entry);
     Step pump_buffers(int socket, std::uint64_t& budget);
     Step pump_range(int socket, std::uint64_t& budget);
 

@@ -2,6 +2,7 @@
 
 #include "core/runtime/runtime.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -23,6 +24,15 @@ std::uint64_t seed_of_the_machine() {
     const ssize_t n = ::getrandom(&seed, sizeof seed, 0);
     KLAMM_ASSERT(n == sizeof seed);
     return seed;
+}
+
+/// Buffers of a request's size come and go all the time: their pages stay in the heap, instead of
+/// being given back and faulted in again for each.
+void keep_pages_in_the_heap() {
+    constexpr int mmapped_from_bytes = 32 << 20;
+    constexpr int trimmed_from_bytes = 64 << 20;
+    ::mallopt(M_MMAP_THRESHOLD, mmapped_from_bytes);
+    ::mallopt(M_TRIM_THRESHOLD, trimmed_from_bytes);
 }
 
 /// While it lives, threads that are started take no signals: those are for the program's own
@@ -52,6 +62,7 @@ class Runtime::World {
   public:
     World() : stop_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         KLAMM_ASSERT(stop_event_ >= 0);
+        keep_pages_in_the_heap();
     }
 
     ~World() {
