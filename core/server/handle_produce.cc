@@ -108,7 +108,7 @@ ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
                                   protocol::ProduceResponsePartition& answer,
                                   const protocol::Records& records, Duration timeout) {
     PendingProduce& pending = produces_.at(id);
-    const auto options = validate_options(topic_options(context_, partition.topic),
+    const auto options = validate_options(topic_options_.of(context_, partition.topic),
                                           pending.request.version, context_.turn().wall);
     const record::Validation validation = record::validate(records.bytes, options);
     if (!validation.ok()) {

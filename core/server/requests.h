@@ -19,6 +19,7 @@
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "core/protocol/messages/produce.h"
 #include "core/server/context.h"
+#include "core/server/topic_options.h"
 
 namespace klamm::server {
 
@@ -154,6 +155,7 @@ class Requests {
 
     Context& context_;
     net::Inbound inbound_;
+    TopicOptionsCache topic_options_;
     std::uint16_t port_ = 0;
     std::uint64_t pending_made_ = 0;
     std::map<std::uint64_t, PendingProduce> produces_;

@@ -17,6 +17,16 @@ config::TopicOptions topic_options(const Context& context, const Uuid& topic) {
     return options;
 }
 
+const config::TopicOptions& TopicOptionsCache::of(const Context& context, const Uuid& topic) {
+    if (image_ != context.image) {
+        image_ = context.image;
+        rows_.clear();
+    }
+    const auto row = rows_.find(topic);
+    if (row != rows_.end()) return row->second;
+    return rows_.emplace(topic, topic_options(context, topic)).first->second;
+}
+
 storage::LogConfig log_config(const Context& context, const config::TopicOptions& topic) {
     storage::LogConfig config;
     config.segment_bytes = static_cast<std::uint64_t>(topic.effective_segment_bytes());
