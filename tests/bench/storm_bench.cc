@@ -1,0 +1,58 @@
+// What ten virtual minutes of the storm profile cost: one run of the default plan on one thread,
+// with its clients, faults, judge and final reads. Prints CPU time, events, and what happened, so
+// that a cheap run that did nothing is seen for what it is.
+//
+//     bench_storm [seed [seconds]]     seed 1 and 600 virtual seconds by default
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <charconv>
+#include <string_view>
+
+#include "sim/run/run.h"
+
+namespace {
+
+using namespace klamm;
+using namespace klamm::sim;
+
+double cpu_seconds() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+}
+
+bool parse(std::string_view text, std::uint64_t& out) {
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), out);
+    return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::uint64_t seed = 1;
+    std::uint64_t length = 600;
+    if (argc > 3 || (argc > 1 && !parse(argv[1], seed)) || (argc > 2 && !parse(argv[2], length))) {
+        fmt::print(stderr, "usage: bench_storm [seed [seconds]]\n");
+        return 64;
+    }
+    PlanOptions options;
+    options.profile = Profile::storm;
+    options.length = seconds(static_cast<std::int64_t>(length));
+    const double before = cpu_seconds();
+    const RunResult result = run_plan(make_plan(seed, options));
+    const double used = cpu_seconds() - before;
+    const RunCounts& counts = result.counts;
+    fmt::print("seed {}: {} after {:.1f} virtual s: {:.2f} CPU s, {} events, {:.0f} events/s\n",
+               seed, to_string(result.verdict),
+               static_cast<double>(result.virtual_time.nanoseconds) / 1e9, used, result.events,
+               static_cast<double>(result.events) / used);
+    fmt::print(
+        "{} elections, {} ISR changes, {} power losses, {} kills, {} batches acknowledged ({} by "
+        "all), {} facts, {} records read\n",
+        counts.elections, counts.isr_changes, counts.power_losses, counts.kills,
+        counts.batches_acked, counts.batches_acked_all, counts.facts, counts.records_read);
+    if (!result.complaint.empty()) fmt::print("{}\n", result.complaint);
+    return result.verdict == Verdict::passed ? 0 : static_cast<int>(result.verdict);
+}
