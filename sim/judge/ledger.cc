@@ -151,7 +151,12 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
     if (book.leading_epoch > batch.epoch) {
         const std::size_t slot = book.slot(book.leading);
         const ReplicaBook& leader = book.replicas[slot];
-        if ((batch.good & bit(slot)) == 0 && leader.damage_at(batch.base) == nullptr) {
+        // Damage from before the batch was written is about an earlier one at this offset.
+        const DamagedRange* damage = leader.damage_at(batch.base);
+        const Held* held = book.replicas[book.slot(node)].at(batch.base);
+        const bool damaged =
+            damage != nullptr && (held == nullptr || damage->time >= held->appended);
+        if ((batch.good & bit(slot)) == 0 && !damaged) {
             const auto election = book.elections.find(book.leading_epoch);
             override_batch(book, id, election == book.elections.end() ? nullptr : &election->second,
                            leader, leader.end, now);

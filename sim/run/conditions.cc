@@ -123,10 +123,21 @@ void Conditions::clear() {
         if (broker.stalled > 0) world().stall_disk(node(i), false);
         broker = Broker{};
     }
+    NetworkOptions network = plan_.network;
+    network.link = LinkOptions{};
+    network.file_range_lag_rate = 0;
+    world().set_network_options(network);
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         apply_disk(i);
-        apply_links(i);
         apply_drift(i);
+        for (const NodeId other : cluster_.brokers())
+            if (other != node(i)) world().set_link(node(i), other, network.link);
+        for (const NodeId client : cluster_.clients()) {
+            world().set_link(node(i), client, network.link);
+            world().set_link(client, node(i), network.link);
+        }
+        world().set_link(node(i), cluster_.controller(), network.link);
+        world().set_link(cluster_.controller(), node(i), network.link);
     }
 }
 

@@ -26,7 +26,7 @@ class Conditions {
     /// A fault that changes the disk's options, its links' speed, or its drift; by id.
     void add(const FaultEvent& fault);
     void remove(const FaultEvent& fault);
-    /// Ends them all.
+    /// Ends them all, and makes every link a fast one.
     void clear();
 
   private:

@@ -56,6 +56,11 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
     cluster.broker = options.broker;
     cluster.topic = options.topic;
     if (timers_compressed(plan)) compress_timers(cluster.broker, draws);
+    // A fetch that may not carry what it waits for takes its full wait each time, and a follower
+    // that takes a batch a fetch over slow links never catches up: lawful, and of no use here.
+    cluster.broker.replica_fetch_min_bytes =
+        std::min({cluster.broker.replica_fetch_min_bytes, cluster.broker.replica_fetch_max_bytes,
+                  cluster.broker.replica_fetch_response_max_bytes, 200});
     cluster.broker.topic = cluster.topic;
     cluster.eligible_leader_replicas = options.features.eligible_leader_replicas();
     const bool even = draws.happens(500'000, cluster_domain, 0, 0);
