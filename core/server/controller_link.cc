@@ -1,6 +1,7 @@
 #include "core/server/controller_link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/checksum.h"
 #include "core/protocol/messages/allocate_producer_ids.h"
@@ -124,6 +125,12 @@ void ControllerLink::tick() {
         shutdown_deadline_ = instant_never;
     }
     line_.ensure(context_.env());
+    // Who wants a producer id is not kept waiting for a controller that is away.
+    if (!line_.open()) {
+        for (const ReplyTo& reply : std::exchange(producer_ids_, {}))
+            context_.post(reply.shard, ProducerIdsOutcome{.reply = reply,
+                                                          .error = ErrorCode::network_exception});
+    }
     if (registered()) log_line_.ensure(context_.env());
     send_requests();
 }

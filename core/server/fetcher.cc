@@ -67,9 +67,10 @@ void Fetcher::tick() {
     std::vector<net::Sent> failed;
     line_.tick(context_.env(), failed);
     lost(failed);
-    bool wanted = false;
-    for (const auto& [partition, host] : hosts_) wanted = wanted || host->fetches_from() == leader_;
-    if (!wanted) return;
+    wanted_ = std::any_of(hosts_.begin(), hosts_.end(), [this](const auto& row) {
+        return row.second->fetches_from() == leader_;
+    });
+    if (!wanted_) return;
     line_.ensure(context_.env());
     if (!ends_asked_ && !ends_wanted_.empty() && line_.can_send()) send_ends();
     if (!fetching_ && line_.can_send()) send_fetch();
@@ -147,11 +148,12 @@ void Fetcher::on_fetch(const net::Answer& answer) {
 }
 
 void Fetcher::send_ends() {
-    const TopicPartition id = *ends_wanted_.begin();
+    const TopicPartition id = leader_start_ ? leader_start_->first : *ends_wanted_.begin();
     const auto host = hosts_.find(id);
     const metadata::TopicImage* topic = context_.image->topic(id.topic);
     if (host == hosts_.end() || topic == nullptr || host->second->fetches_from() != leader_) {
         ends_wanted_.erase(id);
+        leader_start_.reset();
         return;
     }
     const auto position = host->second->next_fetch();
@@ -160,7 +162,7 @@ void Fetcher::send_ends() {
     protocol::ListOffsetsRequestPartition partition;
     partition.partition_index = id.partition;
     if (position) partition.current_leader_epoch = position->current_leader_epoch;
-    partition.timestamp = Timestamp(leader_start_ == no_offset ? earliest_time : latest_time);
+    partition.timestamp = Timestamp(leader_start_ ? latest_time : earliest_time);
     request.topics.push_back({.name = topic->name, .partitions = {partition}});
     ends_asked_ = id;
     line_.send(context_.env(), request, list_offsets_version, "fetcher", ends_tag);
@@ -174,16 +176,16 @@ void Fetcher::on_ends(const net::Answer& answer) {
                        response->topics.front().partitions.size() == 1 &&
                        response->topics.front().partitions.front().error_code == ErrorCode::none;
     if (!sound) {
-        leader_start_ = no_offset;
+        leader_start_.reset();
         ends_wanted_.erase(id);
         return back_off(id);
     }
     const Offset offset = response->topics.front().partitions.front().offset;
-    if (leader_start_ == no_offset) {
-        leader_start_ = offset;  // LATEST is next
+    if (!leader_start_) {
+        leader_start_.emplace(id, offset);  // LATEST is next
         return;
     }
-    const Offset start = std::exchange(leader_start_, no_offset);
+    const Offset start = std::exchange(leader_start_, std::nullopt)->second;
     ends_wanted_.erase(id);
     if (const auto host = hosts_.find(id);
         host != hosts_.end() && host->second->fetches_from() == leader_)
@@ -196,7 +198,7 @@ void Fetcher::lost(const std::vector<net::Sent>& sent) {
             fetching_ = false;
         } else {
             ends_asked_.reset();
-            leader_start_ = no_offset;
+            leader_start_.reset();
         }
     }
 }

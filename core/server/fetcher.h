@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/net/channel.h"
@@ -60,7 +61,8 @@ class Fetcher {
     std::map<TopicPartition, Held> held_;   // left out until then
     std::set<TopicPartition> ends_wanted_;  // whose leader's log start and end are to be asked
     std::optional<TopicPartition> ends_asked_;
-    Offset leader_start_ = no_offset;  // of ends_asked_: EARLIEST, then LATEST is asked
+    // Whose EARLIEST is known; its LATEST is asked next, whatever else is wanted meanwhile.
+    std::optional<std::pair<TopicPartition, Offset>> leader_start_;
 };
 
 }  // namespace klamm::server

@@ -1,6 +1,7 @@
 // A broker's life as a client sees it: idle, stopping, its disk failing, starting again.
 #include <catch2/catch.hpp>
 
+#include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/metadata.h"
 #include "tests/server/requests_for_tests.h"
 
@@ -46,6 +47,40 @@ TEST_CASE("life: a cluster whose leader and controller are away does not spin") 
     const std::uint64_t before = cluster.world.events();
     cluster.world.run_for(seconds(60));
     CHECK(cluster.world.events() - before < 15'000);
+}
+
+TEST_CASE("life: a follower whose connection breaks fetches again at once, on every shard") {
+    ClusterOptions options;
+    options.shards = GENERATE(1U, 2U, 3U, 4U, 5U);
+    Cluster cluster(options);
+    REQUIRE(cluster.ready());
+    ScriptClient client(cluster.world);
+    const std::size_t line = client.connect("broker-1");
+    REQUIRE(produce(client, line, "a") == ErrorCode::none);
+    for (const std::size_t follower : {1U, 2U})
+        for (const sim::ConnectionView& connection :
+             cluster.world.connections(cluster.brokers[follower], cluster.brokers[0]))
+            cluster.world.reset_connection(connection.key);
+    const Instant before = cluster.world.now();
+    CHECK(produce(client, line, "b") == ErrorCode::none);
+    CHECK(cluster.world.now() - before < milliseconds(300));
+}
+
+TEST_CASE("life: without a controller a producer id is refused for now, not awaited") {
+    Cluster cluster;
+    REQUIRE(cluster.ready());
+    cluster.world.kill(cluster.controller);
+    cluster.world.run_for(milliseconds(100));
+    ScriptClient client(cluster.world);
+    const std::size_t line = client.connect("broker-1");
+    protocol::InitProducerIdRequest request;
+    request.transactional_id = std::nullopt;
+    const auto answer = client.call(line, request, 4, seconds(10));
+    REQUIRE(answer);
+    CHECK((*answer)->error_code == ErrorCode::coordinator_load_in_progress);
+    cluster.world.start(cluster.controller);
+    cluster.world.run_for(seconds(10));
+    CHECK(client.call(line, request, 4)->body.error_code == ErrorCode::none);
 }
 
 TEST_CASE("life: readers that wait for ever-more cost nothing while nothing comes") {
