@@ -275,12 +275,13 @@ void Monitors::broker_registered(const facts::BrokerRegistered& fact) {
 }
 
 void Monitors::broker_fencing(const facts::BrokerFencing& fact) {
+    settle_awaited(nullptr);
     brokers_[fact.broker].fenced = fact.fenced;
 }
 
 void Monitors::committed(PartitionBook& book,
                          const std::optional<facts::PartitionCommitted>& before, Instant now) {
-    settle_awaited(nullptr);
+    settle_awaited(nullptr, &book.partition);
     const facts::PartitionCommitted& after = *book.committed;
     if (before.has_value()) {
         if (after.leader_epoch < before->leader_epoch ||
@@ -320,12 +321,16 @@ void Monitors::committed(PartitionBook& book,
     }
 }
 
-void Monitors::settle_awaited(const facts::BrokerRegistered* registered) {
-    if (!awaited_.has_value()) return;
-    const Awaited awaited = *std::exchange(awaited_, std::nullopt);
-    const bool cost =
-        registered != nullptr && registered->broker == awaited.member && !registered->proven;
-    if (!cost) red("I2", awaited.sentence, awaited.time, awaited.leader);
+void Monitors::settle_awaited(const facts::BrokerRegistered* registered,
+                              const TopicPartition* changed) {
+    std::erase_if(awaited_, [&](const Awaited& awaited) {
+        // A record of another partition says nothing yet: one registration costs places in many.
+        if (changed != nullptr && awaited.partition != *changed) return false;
+        const bool cost =
+            registered != nullptr && registered->broker == awaited.member && !registered->proven;
+        if (!cost) red("I2", awaited.sentence, awaited.time, awaited.leader);
+        return true;
+    });
 }
 
 void Monitors::check_election(PartitionBook& book, const facts::PartitionCommitted& before,
@@ -353,22 +358,25 @@ void Monitors::check_election(PartitionBook& book, const facts::PartitionCommitt
                 illegal("unclean.leader.election.enable is false");
             }
             return;
-        case ElectionClass::last_known:
+        case ElectionClass::last_known: {
             if (!after.elr_enabled) illegal("a last known leader needs ELR");
+            bool excused = false;
             for (const Nodes* members : {&before.isr, &before.elr}) {
                 for (const BrokerId member : *members) {
                     if (member == after.leader) continue;
-                    if (awaited_.has_value()) return illegal("ISR and ELR have other members");
-                    awaited_ = Awaited{
-                        member, after.leader, now,
-                        fmt::format(
-                            "broker {} is elected last known leader of {} in epoch {} while "
-                            "broker {} may lead",
-                            after.leader.value, name(book), after.leader_epoch.value,
-                            member.value)};
+                    if (std::exchange(excused, true))
+                        return illegal("ISR and ELR have other members");
+                    awaited_.push_back(
+                        {book.partition, member, after.leader, now,
+                         fmt::format(
+                             "broker {} is elected last known leader of {} in epoch {} while "
+                             "broker {} may lead",
+                             after.leader.value, name(book), after.leader_epoch.value,
+                             member.value)});
                 }
             }
             return;
+        }
     }
 }
 

@@ -98,11 +98,13 @@ class Monitors {
     void check_election(PartitionBook& book, const facts::PartitionCommitted& before, Instant now);
 
     /// The next metadata fact must be what cost `member` its place, or the election was wrong.
-    void settle_awaited(const facts::BrokerRegistered* registered);
+    void settle_awaited(const facts::BrokerRegistered* registered,
+                        const TopicPartition* changed = nullptr);
 
     /// A last known leader was elected by the record that took the last other candidate out: Kafka
     /// does so when that one registers without proof of a clean stop, whose own record follows.
     struct Awaited {
+        TopicPartition partition;
         BrokerId member;
         BrokerId leader;
         Instant time;
@@ -112,7 +114,7 @@ class Monitors {
     Findings& findings_;
     std::string topic_;
     std::map<BrokerId, Broker> brokers_;
-    std::optional<Awaited> awaited_;
+    std::vector<Awaited> awaited_;
     std::map<TopicPartition, Watermark> watermarks_;
 };
 
