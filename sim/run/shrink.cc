@@ -20,6 +20,9 @@ namespace {
 constexpr std::uint64_t replays_reserved = 12;
 /// With fewer operations a violation may show later than it did.
 constexpr Duration cut_slack = seconds(5);
+/// Operations of a small group, and how many such groups are tried.
+constexpr std::size_t group_max = 20;
+constexpr std::uint64_t group_replays_max = 100;
 
 class Shrinker {
   public:
@@ -111,12 +114,13 @@ class Shrinker {
         std::vector<FaultId> ids;
         for (const FaultEvent& fault : result_.plan.faults) ids.push_back(fault.id);
         const PlanEdits base = result_.plan.edits;
-        minimise(ids.size(), [&](const std::vector<std::size_t>& kept) {
+        const Fails fails = [&](const Kept& kept) {
             PlanEdits edits = base;
             edits.removed.insert(ids.begin(), ids.end());
             for (const std::size_t i : kept) edits.removed.erase(ids[i]);
             return try_edits(edits, "fewer faults", replays_reserved);
-        });
+        };
+        leave_out(failing_suffix(ids.size(), fails), fails);
     }
 
     /// Edits that leave these operations and the plan's faults and nothing else, so that the cut
@@ -154,11 +158,39 @@ class Shrinker {
     void drop_operations() {
         const std::vector<TrialOperation> all = result_.operations;
         const std::uint64_t reserved = replays_reserved + 2 * result_.plan.faults.size();
-        minimise(all.size(), [&](const std::vector<std::size_t>& kept) {
+        const Fails fails = [&](const Kept& kept) {
             std::vector<TrialOperation> operations;
             for (const std::size_t i : kept) operations.push_back(all[i]);
             return try_edits(edits_with(operations), "fewer operations", reserved);
-        });
+        };
+        Kept kept = failing_suffix(all.size(), fails);
+        if (kept.size() > group_max) {
+            if (auto group = group_before_faults(all, fails)) kept = *std::move(group);
+        }
+        leave_out(std::move(kept), fails);
+    }
+    /// A small group of operations that ends just before one of the faults and still fails.
+    std::optional<Kept> group_before_faults(const std::vector<TrialOperation>& all,
+                                            const Fails& fails) const {
+        const std::uint64_t bound = result_.replays + group_replays_max;
+        const std::vector<FaultEvent> faults = result_.plan.faults;
+        for (std::size_t back = 0; back < group_max; back += 2) {
+            for (auto fault = faults.rbegin(); fault != faults.rend(); ++fault) {
+                const auto before = static_cast<std::size_t>(
+                    std::lower_bound(
+                        all.begin(), all.end(), fault->at,
+                        [](const TrialOperation& one, Instant at) { return one.at < at; }) -
+                    all.begin());
+                for (std::size_t size : {group_max, group_max / 2, group_max / 4}) {
+                    if (before < back + size) continue;
+                    if (result_.replays >= bound) return std::nullopt;
+                    Kept group(size);
+                    std::iota(group.begin(), group.end(), before - back - size);
+                    if (fails(group)) return group;
+                }
+            }
+        }
+        return std::nullopt;
     }
 
     /// Takes every remaining fault away, once more after each that could go.
@@ -214,23 +246,23 @@ class Shrinker {
 
 }  // namespace
 
-std::vector<std::size_t> minimise(
-    std::size_t count, const std::function<bool(const std::vector<std::size_t>&)>& fails) {
-    std::vector<std::size_t> kept(count);
-    std::iota(kept.begin(), kept.end(), std::size_t{0});
+Kept failing_suffix(std::size_t count, const Fails& fails) {
+    Kept all(count);
+    std::iota(all.begin(), all.end(), std::size_t{0});
     for (std::size_t size = 0; size < count; size = size == 0 ? 1 : size * 2) {
-        const std::vector<std::size_t> suffix(kept.end() - static_cast<std::ptrdiff_t>(size),
-                                              kept.end());
-        if (!fails(suffix)) continue;
-        kept = suffix;
-        break;
+        Kept suffix(all.end() - static_cast<std::ptrdiff_t>(size), all.end());
+        if (fails(suffix)) return suffix;
     }
+    return all;
+}
+
+Kept leave_out(Kept kept, const Fails& fails) {
     std::size_t piece = std::max<std::size_t>(kept.size() / 2, 1);
     while (!kept.empty()) {
         bool shorter = false;
         for (std::size_t from = 0; from < kept.size();) {
             const std::size_t to = std::min(from + piece, kept.size());
-            std::vector<std::size_t> rest = kept;
+            Kept rest = kept;
             rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(from),
                        rest.begin() + static_cast<std::ptrdiff_t>(to));
             if (fails(rest)) {

@@ -5,7 +5,9 @@
 //
 //   1. the run is cut at its first violation;
 //   2. faults that hit nothing go; then as many faults as can, those far from the violation first;
-//   3. the same for the clients' operations (a client without operations is no client);
+//   3. the same for the clients' operations (a client without operations is no client). Where a
+//      fault falls within a turn or on unsynced bytes, leaving out any piece changes what it hits;
+//      then a bounded number of small groups just before the faults is tried;
 //   4. each remaining fault is taken away once more: the run must pass without it.
 //
 // Always: the result shows the rule that the original broke, unless a bug is planted: then in the
@@ -50,11 +52,15 @@ struct ShrinkResult {
 
 ShrinkResult shrink(const RunPlan& plan, const ShrinkOptions& options = {});
 
-/// Items (0 .. count-1, ascending) of which none can be left out, given that `fails` holds for all
-/// of them. Tries suffixes first, then leaves out ever smaller pieces until no single item can go.
-/// `fails` is asked about ascending subsets, never about the whole.
-std::vector<std::size_t> minimise(
-    std::size_t count, const std::function<bool(const std::vector<std::size_t>&)>& fails);
+using Kept = std::vector<std::size_t>;  // ascending indices
+using Fails = std::function<bool(const Kept&)>;
+
+/// The shortest of the suffixes of 0, 1, 2, 4, … items that still fails; all of them if none does.
+Kept failing_suffix(std::size_t count, const Fails& fails);
+
+/// A part of `kept` of which no single item can be left out, given that `fails` holds for `kept`:
+/// leaves out ever smaller pieces. `fails` is asked about proper parts only.
+Kept leave_out(Kept kept, const Fails& fails);
 
 /// The remaining faults as a timeline, the operations, the sentence and the token.
 std::string to_text(const ShrinkResult& result);

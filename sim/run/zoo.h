@@ -19,8 +19,8 @@ namespace klamm::sim {
 /// The kinds of faults each of which can make this mistake show; without all of them it cannot.
 const std::set<FaultKind>& needed_kinds(Bug bug);
 
-/// Whether a finding's rule speaks of harm done (records lost or changed, replicas that differ),
-/// not of a rule broken on the way to it. Some mistakes break a rule in fair weather, harmlessly.
+/// Whether a finding's rule speaks of harm done (records lost, erased, changed or told twice), not
+/// of an invariant broken on the way to it: some mistakes break those in fair weather, harmlessly.
 bool is_harm(const std::string& rule);
 
 struct ZooOptions {
@@ -38,7 +38,8 @@ struct ZooResult {
     std::uint64_t reached = 0;  // runs that took the wrong branch
     Duration cpu;               // of those runs
     Trial trial;                // that found it
-    /// Red, but the wrong branch was not taken: a mistake that nobody planted.
+    /// Red, but the wrong branch was not taken, or the seed is red without the plant too: a mistake
+    /// that nobody planted.
     std::vector<Trial> unplanted;
     bool interrupted = false;
 
