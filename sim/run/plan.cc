@@ -232,6 +232,10 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
                                           (timers_compressed(plan) ? 1 : 3));
     plan.safety = std::max(plan.safety, seconds(2));
     plan.liveness_bound = seconds(timers_compressed(plan) ? 90 : 300);
+    // A follower that may ask for a batch or two at a time needs a round trip for each.
+    const config::BrokerOptions& broker = plan.cluster.broker;
+    if (std::min(broker.replica_fetch_max_bytes, broker.replica_fetch_response_max_bytes) < 10'000)
+        plan.liveness_bound = seconds(1'800);
     make_workload(plan, hostile);
 
     plan.faults = draw_faults(plan);
