@@ -22,6 +22,11 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
 
 bool ReplicaHost::ready() const { return log_->phase() == LogPhase::open && !cut_; }
 
+ErrorCode ReplicaHost::not_serving() const {
+    return log_->phase() == LogPhase::offline ? ErrorCode::kafka_storage_error
+                                              : ErrorCode::not_leader_or_follower;
+}
+
 bool ReplicaHost::settled() const {
     return log_->phase() != LogPhase::opening && log_->phase() != LogPhase::closed;
 }
@@ -150,6 +155,7 @@ void ReplicaHost::on_log_event() {
     if (cut_ && cut_->begun && log_->phase() == LogPhase::open) finish_cut();
     if (log_->phase() == LogPhase::offline) {
         if (leader() != nullptr) stop_leading();
+        wake_all_readers();
         return;
     }
     if (std::holds_alternative<std::monostate>(role_)) follow_image();

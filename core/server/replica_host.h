@@ -106,6 +106,8 @@ class ReplicaHost {
     void begin_cut();
     void finish_cut();
     [[nodiscard]] bool ready() const;  // the log is open and no cut is under way
+    /// What a client is told that comes to a partition which this broker cannot serve as leader.
+    [[nodiscard]] ErrorCode not_serving() const;
     void take_waiting_reads();
     void read_as_follower(const ReadCommand& command, ReadOutcome& outcome);
     bool fill(const ReadCommand& command, ReadOutcome& outcome, Offset limit);

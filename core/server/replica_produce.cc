@@ -27,7 +27,7 @@ ErrorCode error_of(storage::AppendOutcome outcome) {
 
 void ReplicaHost::produce(ProduceCommand command) {
     auto* state = leader();
-    if (state == nullptr || !ready()) return refuse(command, ErrorCode::not_leader_or_follower);
+    if (state == nullptr || !ready()) return refuse(command, not_serving());
     if (const ErrorCode error = state->admit_produce(command.acks); error != ErrorCode::none)
         return refuse(command, error);
     const Turn& turn = context_.turn();

@@ -10,7 +10,7 @@ void ReplicaHost::read(const ReadCommand& command) {
     ReadOutcome outcome{.reply = command.reply};
     auto* state = leader();
     if (state == nullptr || !ready()) {
-        outcome.error = ErrorCode::not_leader_or_follower;
+        outcome.error = not_serving();
         return finish_read(command, std::move(outcome));
     }
     if (command.follower != no_broker) {
@@ -264,7 +264,7 @@ void ReplicaHost::find_offset(const OffsetCommand& command) {
     OffsetOutcome outcome{.reply = command.reply};
     const auto* state = leader();
     if (state == nullptr || !ready())
-        outcome.error = ErrorCode::not_leader_or_follower;
+        outcome.error = not_serving();
     else
         outcome.error = state->check_epoch(command.current_epoch);
     if (outcome.error != ErrorCode::none) return context_.post(command.reply.shard, outcome);
@@ -294,7 +294,7 @@ void ReplicaHost::find_epoch_end(const EpochEndCommand& command) {
     EpochEndOutcome outcome{.reply = command.reply};
     const auto* state = leader();
     if (state == nullptr || !ready())
-        outcome.error = ErrorCode::not_leader_or_follower;
+        outcome.error = not_serving();
     else
         outcome.error = state->check_epoch(command.current_epoch);
     if (outcome.error == ErrorCode::none) {

@@ -168,6 +168,52 @@ TEST_CASE("life: a directory that fails ends the broker with status 1, a restart
           cluster.host(BrokerId(2))->high_watermark());
 }
 
+TEST_CASE("life: a partition whose file is damaged says so and nothing else of the broker does") {
+    ClusterOptions options;
+    options.brokers = 1;
+    options.shards = GENERATE(1U, 3U);
+    options.tail_cache_bytes = 0;
+    options.more_topics = {{.name = "more",
+                            .id = uuid_from_halves(8, 8),
+                            .assignments = {{BrokerId(1)}},
+                            .configs = {}}};
+    Cluster cluster(options);
+    REQUIRE(cluster.ready());
+    ScriptClient client(cluster.world);
+    std::size_t line = client.connect("broker-1");
+    for (int i = 0; i < 3; ++i) REQUIRE(produce(client, line, "a") == ErrorCode::none);
+    cluster.world.ask_stop(cluster.brokers[0]);
+    cluster.world.run_for(seconds(5));
+    REQUIRE(cluster.world.stop_status(cluster.brokers[0]) == 0);
+    bool rotten = false;
+    for (const std::string& path : cluster.world.paths(cluster.brokers[0]))
+        if (path.find("trial-0/") != std::string::npos && path.ends_with(".log"))
+            rotten = cluster.world.overwrite_file(cluster.brokers[0], path, 8, Bytes(4, 0));
+    REQUIRE(rotten);
+    cluster.world.start(cluster.brokers[0]);
+    cluster.world.run_for(seconds(5));
+    REQUIRE(cluster.leader() == BrokerId(1));
+    line = client.connect("broker-1");
+    const std::size_t waiting = client.connect("broker-1");
+    client.send(waiting, fetch_of(Offset(3), false, 30'000), newest);
+    cluster.world.run_for(milliseconds(50));
+    const auto fetched = client.call(line, fetch_of(Offset(0), false, 5'000), newest);
+    REQUIRE(fetched);
+    CHECK(only(fetched->body).error_code == ErrorCode::kafka_storage_error);
+    const auto woken = client.take<protocol::FetchRequest>(waiting, 0, newest, seconds(1));
+    REQUIRE(woken);
+    CHECK(only(woken->body).error_code == ErrorCode::kafka_storage_error);
+    CHECK(produce(client, line, "b") == ErrorCode::kafka_storage_error);
+    CHECK(only(client.call(line, list_of(-1), 10)->body).error_code ==
+          ErrorCode::kafka_storage_error);
+    // The other topic is served by the same process.
+    const Bytes batch = batch_of({"fine"});
+    auto other = produce_of(batch);
+    other.topic_data[0].name = "more";
+    CHECK(only(client.call(line, other, newest)->body).error_code == ErrorCode::none);
+    CHECK(cluster.world.alive(cluster.brokers[0]));
+}
+
 TEST_CASE("life: what was acknowledged before everybody was killed is read after they are back") {
     ClusterOptions options;
     options.shards = GENERATE(1U, 3U);
