@@ -169,6 +169,11 @@ void ReplicaHost::on_log_event() {
 
 void ReplicaHost::tick() {
     const Instant now = context_.now();
+    if (log_->phase() == LogPhase::offline && leader() != nullptr) {
+        // A read has found damage.
+        stop_leading();
+        wake_all_readers();
+    }
     for (const replica::ProduceSettled& row : produces_.expire(now)) answer(row);
     for (const replica::ReplyToken token : readers_.take_expired(now)) {
         const auto row = watching_.extract(token);

@@ -185,10 +185,12 @@ TEST_CASE("life: a partition whose file is damaged says so and nothing else of t
     cluster.world.ask_stop(cluster.brokers[0]);
     cluster.world.run_for(seconds(5));
     REQUIRE(cluster.world.stop_status(cluster.brokers[0]) == 0);
+    const std::uint64_t batch_at = GENERATE(0U, 1U, 2U) * batch_of({"a"}).size();
     bool rotten = false;
     for (const std::string& path : cluster.world.paths(cluster.brokers[0]))
         if (path.find("trial-0/") != std::string::npos && path.ends_with(".log"))
-            rotten = cluster.world.overwrite_file(cluster.brokers[0], path, 8, Bytes(4, 0));
+            rotten =
+                cluster.world.overwrite_file(cluster.brokers[0], path, batch_at + 8, Bytes(4, 0));
     REQUIRE(rotten);
     cluster.world.start(cluster.brokers[0]);
     cluster.world.run_for(seconds(5));
