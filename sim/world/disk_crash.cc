@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "sim/world/disk_image.h"
 
@@ -21,24 +22,76 @@ struct Before {
     std::uint64_t synced_length;
 };
 
+using Paths = std::map<std::string, InodePointer>;
+
+/// Names that may come to mean something else, by directory.
+using Names = std::map<Inode*, std::set<std::string, std::less<>>>;
+
+/// Adds the names that mean different things in the cache and on the disk. False when a directory
+/// is among them, so that whole trees may move.
+bool add_differing(Inode& directory, Names& names) {
+    auto live = directory.entries.begin();
+    auto durable = directory.durable.begin();
+    while (live != directory.entries.end() || durable != directory.durable.end()) {
+        const int order = live == directory.entries.end() ? 1
+                          : durable == directory.durable.end()
+                              ? -1
+                              : live->first.compare(durable->first);
+        if (order == 0 && live->second == durable->second) {
+            if (live->second->is_directory && !add_differing(*live->second, names)) return false;
+            ++live;
+            ++durable;
+            continue;
+        }
+        if (order <= 0) {
+            if (live->second->is_directory) return false;
+            names[&directory].insert((live++)->first);
+        }
+        if (order >= 0) {
+            if (durable->second->is_directory) return false;
+            names[&directory].insert((durable++)->first);
+        }
+    }
+    return true;
+}
+
+/// The paths that `narrow` leaves: of files that may change and of names in `names`. Without it,
+/// all. What is left out costs no more than a look.
 template <class Changes>
-std::map<std::string, Before> remember(const DiskImage& disk, const Changes& may_change) {
+void gather(Inode& directory, const std::string& prefix, Entries Inode::*which, const Names* narrow,
+            const Changes& may_change, Paths& into) {
+    const std::set<std::string, std::less<>>* named = nullptr;
+    if (narrow != nullptr)
+        if (const auto row = narrow->find(&directory); row != narrow->end()) named = &row->second;
+    for (const auto& [name, inode] : directory.*which) {
+        if (inode->is_directory) {
+            const std::string path = prefix + name + "/";
+            if (narrow == nullptr) into.emplace(path, inode);
+            gather(*inode, path, which, narrow, may_change, into);
+        } else if (narrow == nullptr || may_change(*inode) ||
+                   (named != nullptr && named->contains(name))) {
+            into.emplace(prefix + name, inode);
+        }
+    }
+}
+
+template <class Changes>
+std::map<std::string, Before> remember(const Paths& paths, const Changes& may_change) {
     std::map<std::string, Before> before;
-    for (const auto& [path, inode] : disk.files()) {
+    for (const auto& [path, inode] : paths) {
         Before was{inode, false, {}, 0};
         if (!inode->is_directory) {
             was.synced_length = inode->file.synced_length();
             was.remembered = may_change(*inode);
             if (was.remembered) was.content = inode->file.live();
         }
-        before.emplace(path, std::move(was));
+        before.emplace_hint(before.end(), path, std::move(was));
     }
     return before;
 }
 
-DamageReport compare(const std::map<std::string, Before>& before, const DiskImage& disk) {
+DamageReport compare(const std::map<std::string, Before>& before, const Paths& after) {
     DamageReport report;
-    const auto after = disk.files();
     for (const auto& [path, was] : before) {
         auto found = after.find(path);
         const bool is_directory = was.inode->is_directory;
@@ -95,10 +148,21 @@ std::uint64_t DiskImage::recorded_bytes(std::size_t n) const {
 DamageReport DiskImage::keep_prefix(std::size_t keep, std::uint64_t bytes) {
     KLAMM_ASSERT(recording_);
     KLAMM_ASSERT(keep <= operations_.size());
-    const auto before = remember(*this, [this](const Inode& inode) {
-        return std::any_of(backups_.begin(), backups_.end(),
-                           [&](const Backup& backup) { return backup.inode.get() == &inode; });
-    });
+    std::set<const Inode*> touched;
+    for (const Backup& backup : backups_) touched.insert(backup.inode.get());
+    const auto may_change = [&](const Inode& inode) { return touched.contains(&inode); };
+    Names names;
+    bool narrow = true;
+    for (const Recorded& operation : operations_) {
+        if (operation.kind != Recorded::Kind::name) continue;
+        const NameChangeOp& change = operation.name;
+        if (change.inode->is_directory) narrow = false;
+        if (change.from) names[change.from.get()].insert(change.from_name);
+        if (change.to) names[change.to.get()].insert(change.to_name);
+    }
+    Paths paths;
+    gather(*root_, "", &Inode::entries, narrow ? &names : nullptr, may_change, paths);
+    const auto before = remember(paths, may_change);
     recording_ = false;
     for (Backup& backup : backups_) *backup.inode = std::move(backup.state);
     pending_names_ = std::move(names_backup_);
@@ -127,7 +191,9 @@ DamageReport DiskImage::keep_prefix(std::size_t keep, std::uint64_t bytes) {
                 break;
         }
     }
-    return compare(before, *this);
+    Paths after;
+    gather(*root_, "", &Inode::entries, narrow ? &names : nullptr, may_change, after);
+    return compare(before, after);
 }
 
 void DiskImage::recount(const Inode& directory) {
@@ -143,8 +209,18 @@ void DiskImage::recount(const Inode& directory) {
 
 DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
     end_recording();
-    const auto before =
-        remember(*this, [](const Inode& inode) { return !inode.file.is_durable(); });
+    const auto not_durable = [](const Inode& inode) { return !inode.file.is_durable(); };
+    Names names;
+    bool narrow = add_differing(*root_, names);
+    for (const NameChangeOp& change : pending_names_) {
+        if (change.inode->is_directory) narrow = false;
+        if (change.from) names[change.from.get()].insert(change.from_name);
+        if (change.to) names[change.to.get()].insert(change.to_name);
+    }
+    const Names* only = narrow ? &names : nullptr;
+    Paths paths;
+    gather(*root_, "", &Inode::entries, only, not_durable, paths);
+    const auto before = remember(paths, not_durable);
     const bool ordered = journal_.mode == CrashMode::ext4_ordered;
     std::uint64_t cut = journal_.sequence;
     if (ordered) {
@@ -172,9 +248,24 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
         if (kept) apply_durable(change);
     }
     pending_names_.clear();
-    std::map<std::string, InodePointer> survivors;
-    collect(*root_, "", true, survivors);
-    root_->entries = root_->durable;
+    Paths survivors;
+    gather(*root_, "", &Inode::durable, only, not_durable, survivors);
+    std::set<const Inode*> touched;
+    for (const auto& [path, was] : before) touched.insert(was.inode.get());
+    for (const auto& [path, inode] : survivors) touched.insert(inode.get());
+    if (narrow) {
+        for (const auto& [directory, changed] : names) {
+            for (const std::string& name : changed) {
+                const auto kept = directory->durable.find(name);
+                if (kept == directory->durable.end())
+                    directory->entries.erase(name);
+                else
+                    directory->entries[name] = kept->second;
+            }
+        }
+    } else {
+        root_->entries = root_->durable;
+    }
     std::vector<TruncateUndone> undone;
     std::map<const Inode*, bool> seen;
     for (const auto& [path, inode] : survivors) {
@@ -197,7 +288,11 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
     used_ = 0;
     recount(*root_);
     journal_.committed = journal_.sequence;
-    DamageReport report = compare(before, *this);
+    Paths after;
+    gather(
+        *root_, "", &Inode::entries, only,
+        [&](const Inode& inode) { return touched.contains(&inode); }, after);
+    DamageReport report = compare(before, after);
     report.truncates_undone = std::move(undone);
     return report;
 }
