@@ -50,9 +50,10 @@ int main(int argc, char** argv) {
                static_cast<double>(result.events) / used);
     fmt::print(
         "{} elections, {} ISR changes, {} power losses, {} kills, {} batches acknowledged ({} by "
-        "all), {} facts, {} records read\n",
+        "all), {} facts, {} records read, hash {:016x}\n",
         counts.elections, counts.isr_changes, counts.power_losses, counts.kills,
-        counts.batches_acked, counts.batches_acked_all, counts.facts, counts.records_read);
+        counts.batches_acked, counts.batches_acked_all, counts.facts, counts.records_read,
+        result.hash);
     if (!result.complaint.empty()) fmt::print("{}\n", result.complaint);
     return result.verdict == Verdict::passed ? 0 : static_cast<int>(result.verdict);
 }
