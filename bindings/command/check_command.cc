@@ -1,4 +1,4 @@
-// `klamm check`: anyone's history, judged by the log checker.
+// The command `klamm check`: anyone's history, judged by the log checker.
 #include <fmt/format.h>
 
 #include <fstream>

@@ -1,5 +1,5 @@
-// `klamm sim` and `klamm replay`: one run, in a process of its own, so that even a run that dies
-// ends in a verdict and a replay line.
+// The commands `klamm sim` and `klamm replay`: one run, in a process of its own, so that even a run
+// that dies ends in a verdict and a replay line.
 #include <fmt/format.h>
 
 #include <array>

@@ -1,4 +1,5 @@
-// `klamm swarm`, `zoo`, `shrink` and `diverge`: many runs, each in a process of its own.
+// The commands `klamm swarm`, `zoo`, `shrink` and `diverge`: many runs, each in a process of its
+// own.
 #include <fmt/format.h>
 
 #include <array>

@@ -17,7 +17,8 @@ std::string seconds_of(Duration duration) {
                        duration.nanoseconds / 10'000'000 % 100);
 }
 
-/// Whatever may end a leader's epoch: its process, its disk or its session is gone, or it is told.
+/// Whatever may end a leader's epoch: its process, its disk or its session is gone (a fast clock
+/// ends one too), or it is told.
 const std::set<FaultKind>& leadership_moves() {
     static const std::set<FaultKind> kinds{
         FaultKind::kill,
@@ -30,6 +31,7 @@ const std::set<FaultKind>& leadership_moves() {
         FaultKind::half_open,
         FaultKind::connection_reset,
         FaultKind::connection_stall,
+        FaultKind::clock_drift,
         FaultKind::disk_stall,
         FaultKind::disk_slow,
         FaultKind::disk_error_writes,
