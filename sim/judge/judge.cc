@@ -292,7 +292,10 @@ struct Judge::State {
     static void note_departures(PartitionBook& book, const facts::PartitionCommitted& before,
                                 const facts::PartitionCommitted& after, Instant now) {
         if (sufficient(after)) return;
-        const bool configured = after.cause == facts::PartitionChangeCause::configuration;
+        using Cause = facts::PartitionChangeCause;
+        const bool configured = after.cause == Cause::configuration ||
+                                after.cause == Cause::elected_unclean ||
+                                after.cause == Cause::elected_by_administrator;
         for (const auto* set : {&before.isr, &before.elr}) {
             for (const BrokerId member : *set) {
                 if (contains(after.isr, member) || contains(after.elr, member)) continue;

@@ -215,6 +215,22 @@ TEST_CASE("ledger: a last known leader is O3 when those who left did so unproven
     }
 }
 
+TEST_CASE("ledger: an unclean leader that never led hands its loss to the next one") {
+    for (const bool unclean : {true, false}) {
+        Stage stage;
+        stage.open({a, b});
+        stage.promise({a, b}, 0);
+        stage.commit(no_broker, 1, {}, {a}, Cause::broker_fenced, {a});
+        if (unclean) stage.commit(c, 2, {c}, {}, Cause::elected_by_administrator);
+        // C dies before it takes up epoch 2, and leads only as the last known leader.
+        stage.commit(no_broker, 3, {}, {}, Cause::broker_registered, {c});
+        stage.commit(c, 4, {c}, {}, Cause::elected_last_known);
+        stage.lead(c, 4, 0);
+        CHECK(stage.lost(Rule::unclean) == (unclean ? 1 : 0));
+        CHECK(stage.red("O5") == !unclean);
+    }
+}
+
 TEST_CASE("ledger: an unsynced truncate undone, then an election: red unless detected") {
     for (const bool detected : {false, true}) {
         Stage stage;
