@@ -243,7 +243,9 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     std::erase_if(plan.faults, [&](const FaultEvent& fault) {
         return edits.removed.contains(fault.id) || (edits.cut.has_value() && fault.at > *edits.cut);
     });
-    if (options.profile != Profile::calm && draws.happens(300'000, healing_domain, 0, 0))
+    // A broker that stays down is killed by the healing: who asks for no kills gets none.
+    if (options.profile != Profile::calm && !options.off.contains(FaultKind::kill) &&
+        draws.happens(300'000, healing_domain, 0, 0))
         plan.left_down.push_back(static_cast<std::uint32_t>(
             draws.below(plan.cluster.shards.size(), healing_domain, 0, 1)));
     return plan;
