@@ -30,7 +30,14 @@ struct BatchAppended {
     std::uint64_t size;
 };
 
-enum class TruncateReason : std::uint8_t { divergence, recovery, out_of_range, reset };
+enum class TruncateReason : std::uint8_t {
+    divergence,
+    recovery,
+    out_of_range,
+    reset,
+    failed_write,  // a write that failed: what it was to append does not count, though some of it
+                   // may be there
+};
 
 /// The log now ends at `end`; everything from there up is gone from this replica.
 struct LogTruncated {

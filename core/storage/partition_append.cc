@@ -154,6 +154,7 @@ bool PartitionLog::write_run(const Turn& turn, env::Disk& disk,
     const std::string file = join_path(path_, segment_file(active().base, ".log"));
     const Status written = disk.write(active().log, active().size, parts);
     if (!written.ok()) {
+        state_doubtful(turn, batches, from, to, as_leader);
         disk_failed(turn, written.error(), file, active().size);
         return false;
     }
@@ -165,6 +166,23 @@ bool PartitionLog::write_run(const Turn& turn, env::Disk& disk,
         return false;
     }
     return true;
+}
+
+/// A failed write may have written a prefix. The batches are stated as appended and taken back:
+/// they do not count, and recovery may find some of them.
+void PartitionLog::state_doubtful(const Turn& turn, const std::vector<Incoming>& batches,
+                                  std::size_t from, std::size_t to, bool as_leader) const {
+    if (!turn.facts_wanted()) return;
+    std::uint64_t position = segments_.back().size;
+    for (std::size_t i = from; i < to; ++i) {
+        const record::BatchView batch(batches[i].head);
+        turn.state(facts::BatchAppended{partition_, batch.leader_epoch(), batch.base_offset(),
+                                        batch.last_offset(), batch.crc(), batch.producer_id(),
+                                        batch.producer_epoch(), batch.base_sequence(), as_leader,
+                                        segments_.back().base, position, batches[i].size()});
+        position += batches[i].size();
+    }
+    turn.state(facts::LogTruncated{partition_, log_end_, facts::TruncateReason::failed_write});
 }
 
 void PartitionLog::note_appended(const Turn& turn, const Incoming& incoming, bool as_leader) {

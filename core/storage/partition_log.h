@@ -208,6 +208,8 @@ class PartitionLog {
     bool write_run(const Turn& turn, env::Disk& disk, const std::vector<Incoming>& batches,
                    std::size_t from, std::size_t to, bool as_leader);
     void note_appended(const Turn& turn, const Incoming& batch, bool as_leader);
+    void state_doubtful(const Turn& turn, const std::vector<Incoming>& batches, std::size_t from,
+                        std::size_t to, bool as_leader) const;
     struct Planned {  // what the active segment will be when a run is written
         Offset base;
         std::uint64_t size;

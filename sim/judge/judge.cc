@@ -124,9 +124,18 @@ struct Judge::State {
             case facts::TruncateReason::recovery: break;
             case facts::TruncateReason::out_of_range: how = "a start out of range"; break;
             case facts::TruncateReason::reset: how = "a copy made anew"; break;
+            case facts::TruncateReason::failed_write: break;
         }
         const std::size_t slot = book.slot(node);
-        const bool anew = fact.end > book.replicas[slot].end;  // all is gone; it starts at `end`
+        if (fact.reason == facts::TruncateReason::failed_write) {
+            // Nobody was told of these batches yet, so nothing is lost; recovery may find them.
+            truncate(book, slot, fact.end, true);
+            return;
+        }
+        // A log that starts anew above its end. Recovery may also cut where it ended, above what a
+        // failed write is known to have left.
+        const bool anew =
+            fact.end > book.replicas[slot].end && fact.reason != facts::TruncateReason::recovery;
         take_away(book, slot, anew ? book.replicas[slot].start : fact.end, how, now);
         if (!anew) return;
         book.replicas[slot].start = fact.end;

@@ -23,6 +23,7 @@ const char* name(facts::TruncateReason reason) {
         case facts::TruncateReason::recovery: return "recovery";
         case facts::TruncateReason::out_of_range: return "out of range";
         case facts::TruncateReason::reset: return "reset";
+        case facts::TruncateReason::failed_write: return "a write that failed";
     }
     return "?";
 }
