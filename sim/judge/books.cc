@@ -310,4 +310,13 @@ void trust(PartitionBook& book, std::size_t slot) {
     }
 }
 
+bool unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until) {
+    auto at = book.elections.upper_bound(after);
+    for (; at != book.elections.end() && at->first < until; ++at) {
+        const bool led = book.leaders.contains(at->first);
+        if (at->second.kind == ElectionClass::unclean && !led) return true;
+    }
+    return false;
+}
+
 }  // namespace klamm::sim

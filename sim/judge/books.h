@@ -197,4 +197,8 @@ void doubt(PartitionBook& book, std::size_t slot, Instant now);
 /// Doubts are over: what the opened log holds is there.
 void trust(PartitionBook& book, std::size_t slot);
 
+/// Whether an unclean election of an epoch in (after, until) made a leader that never took it up.
+/// Whoever leads next leads by its candidates: what they lack, that election has given up.
+bool unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until);
+
 }  // namespace klamm::sim

@@ -354,16 +354,6 @@ void Ledger::leading(PartitionBook& book, const facts::Leading& fact, Instant no
     }
 }
 
-/// Whether an unclean election after `batch` made a leader that never took up its epoch. Whoever
-/// leads after it leads by its candidates: what they lack, that election has given up.
-static bool unclean_since(const PartitionBook& book, const Batch& batch, LeaderEpoch until) {
-    auto at = book.elections.upper_bound(batch.epoch);
-    for (; at != book.elections.end() && at->first < until; ++at)
-        if (at->second.kind == ElectionClass::unclean && !book.leaders.contains(at->first))
-            return true;
-    return false;
-}
-
 Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Election* election,
                      const ReplicaBook& leader, Offset start) const {
     if (!batch.strong()) return Rule::weak_promise;
@@ -374,7 +364,8 @@ Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Electi
         const bool diverged = other != nullptr && other->health == Health::good;
         return diverged ? Rule::unclean : Rule::forbidden;
     }
-    if (unclean_since(book, batch, election->epoch) && leader.damage_at(batch.base) == nullptr)
+    if (unclean_between(book, batch.epoch, election->epoch) &&
+        leader.damage_at(batch.base) == nullptr)
         return Rule::unclean;
     if (book.durable_only()) {
         bool synced_damaged = false;
