@@ -135,6 +135,13 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
             faults.push_back(make_fault(draws, row, n, at, brokers));
         }
     }
+    // A storm of one fault that finds nothing to hit would prove nothing.
+    const bool kills = !plan.options.off.contains(FaultKind::kill) &&
+                       faults_an_hour(plan.options.profile, FaultKind::kill) > 0;
+    if (faults.size() < 3 && kills)
+        faults.push_back(make_fault(draws, row_of(FaultKind::kill), fault_id_stride - 1,
+                                    Instant{} + plan.warm_up + (plan.safety - plan.warm_up) / 2,
+                                    brokers));
     std::sort(faults.begin(), faults.end(), [](const FaultEvent& a, const FaultEvent& b) {
         return std::tie(a.at, a.id) < std::tie(b.at, b.id);
     });

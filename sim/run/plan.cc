@@ -137,7 +137,7 @@ void make_workload(RunPlan& plan, const config::HostileOptions& first) {
     const auto brokers = static_cast<std::uint32_t>(plan.cluster.shards.size());
     const std::uint64_t producers = 1 + draws.below(3, workload_domain, 0, 0);
     // All producers together begin about 36 operations a second.
-    const Duration mean = milliseconds(20) * static_cast<std::int64_t>(producers);
+    const Duration mean = milliseconds(16) * static_cast<std::int64_t>(producers);
     const auto room =
         static_cast<std::uint32_t>(std::min(plan.cluster.topic.effective_segment_bytes(),
                                             plan.cluster.topic.max_message_bytes) /

@@ -292,6 +292,7 @@ void Storm::committed(const facts::PartitionCommitted& fact) {
 void Storm::heal(const std::vector<std::uint32_t>& left_down) {
     healed_ = true;
     conditions_.clear();
+    for (std::size_t i = 0; i < brokers_.size(); ++i) world().disarm(node(i));
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         brokers_[i].held = std::find(left_down.begin(), left_down.end(), i) != left_down.end();
         if (brokers_[i].held) {

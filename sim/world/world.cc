@@ -186,6 +186,7 @@ std::optional<NodeId> World::find(std::string_view name) const {
 void World::start(NodeId node) { impl_->start(impl_->machine(node)); }
 void World::kill(NodeId node, KillRule rule) { impl_->kill(impl_->machine(node), rule); }
 void World::power_loss(std::span<const NodeId> nodes) { impl_->power_loss(nodes); }
+void World::disarm(NodeId node) { impl_->machine(node).armed = false; }
 void World::pause(NodeId node) { impl_->pause(impl_->machine(node), true); }
 void World::resume(NodeId node) { impl_->pause(impl_->machine(node), false); }
 void World::wipe(NodeId node) {

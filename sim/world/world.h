@@ -64,6 +64,8 @@ class World {
     void start(NodeId node);
     /// Ends the process, as SIGKILL does; its page cache and its clocks go on. Nothing if down.
     void kill(NodeId node, KillRule rule = {});
+    /// Takes back a kill that waits for a turn.
+    void disarm(NodeId node);
     /// Cuts the power of these machines at one moment; processes that run end, peers are not told.
     void power_loss(std::span<const NodeId> nodes);
     void power_loss(NodeId node) { power_loss(std::span<const NodeId>(&node, 1)); }
