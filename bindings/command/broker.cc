@@ -13,6 +13,7 @@
 #include "core/runtime/runtime.h"
 #include "core/server/broker.h"
 #include "core/server/metadata_node.h"
+#include "sim/judge/counts.h"
 
 namespace klamm::command {
 
@@ -44,7 +45,7 @@ struct Arguments {
 
 int complain(std::string_view sentence) {
     fmt::print(stderr, "klamm broker: {}\n", sentence);
-    return 2;
+    return static_cast<int>(sim::Verdict::usage);
 }
 
 template <class Number>
@@ -188,8 +189,10 @@ int run_broker(std::span<const std::string_view> words) {
     };
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    if (const Status started = runtime.start(); !started.ok())
-        return complain(started.error().text);
+    if (const Status started = runtime.start(); !started.ok()) {
+        complain(started.error().text);
+        return static_cast<int>(sim::Verdict::harness_error);
+    }
     const int status = runtime.run();
     running = nullptr;
     return status;
