@@ -93,6 +93,7 @@ struct ReplicaBook {
     Offset flushed{0};           // DUR below: synced, or read back from disk after a power loss
     Offset claimed{0};           // synced, by the node's own word
     Offset flushed_max{0};       // the furthest it ever claimed
+    bool ended = false;          // the process that is registered has ended
     bool unproven = false;       // its incarnation ended without proof since it joined ISR or ELR
     FaultId fault = fault_none;  // the fault that last hit it
     Instant fault_time;

@@ -78,7 +78,9 @@ void Judge::on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Da
 
 void Judge::on_stop(Instant, BrokerId node) {
     for (auto& [partition, book] : state_->books) {
-        if (book.replica(node) != nullptr) book.replicas[book.slot(node)].unproven = true;
+        if (book.replica(node) == nullptr) continue;
+        book.replicas[book.slot(node)].ended = true;
+        book.replicas[book.slot(node)].unproven = true;
     }
 }
 

@@ -211,7 +211,9 @@ void Judge::State::on(Instant now, BrokerId, const facts::PartitionCommitted& fa
     for (const BrokerId member : fact.isr) {
         const bool was =
             !before.has_value() || contains(before->isr, member) || contains(before->elr, member);
-        if (!was) book.replicas[book.slot(member)].unproven = false;
+        // Who joins by the registration of a process that is gone has still to prove how it went.
+        ReplicaBook& replica = book.replicas[book.slot(member)];
+        if (!was && !replica.ended) replica.unproven = false;
     }
 }
 
@@ -256,7 +258,9 @@ void Judge::State::note_departures(PartitionBook& book, const facts::PartitionCo
 void Judge::State::on(Instant, BrokerId, const facts::BrokerRegistered& fact) {
     monitors.broker_registered(fact);
     for (auto& [partition, book] : books) {
-        book.replicas[book.slot(fact.broker)].unproven = !fact.proven;
+        ReplicaBook& replica = book.replicas[book.slot(fact.broker)];
+        replica.ended = false;
+        replica.unproven = !fact.proven;
     }
 }
 

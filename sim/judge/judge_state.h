@@ -126,6 +126,7 @@ struct Judge::State {
             if (book.replica(node) == nullptr) continue;
             const std::size_t slot = book.slot(node);
             ReplicaBook& replica = book.replicas[slot];
+            replica.ended = true;
             replica.unproven = true;
             replica.fault = fault;
             replica.fault_time = now;
