@@ -176,6 +176,10 @@ void Recovery::take(env::Env& env, const env::ReadDone& done) {
         if (check(scanner_.take(done), path_)) scan(env);
         return;
     }
+    if (phase_ == Phase::copying) {
+        copied(env, done);
+        return;
+    }
     if (phase_ == Phase::snapshot) {
         env.disk().close(snapshot_file_);
         const Offset at = *candidates_.rbegin();

@@ -3,9 +3,11 @@
 // rules; the steps are
 //
 //     listing → loading (metadata, epochs, indexes, then the best producer snapshot) → scanning
-//     (from the recovery point's segment, or the tail after a clean stop) → settling (syncs) → done
+//     (from the recovery point's segment, or the tail after a clean stop) → copying (what no sync
+//     is known to cover, into fresh files) → settling (syncs, then names) → done
 //
-// and at any step failed. Everything that is accepted is synced before it is called durable.
+// and at any step failed. Everything that is accepted is synced before it is called durable, and
+// never by a sync of pages that an earlier, failed sync may have given up.
 
 #include <map>
 #include <optional>
@@ -37,6 +39,7 @@ class Recovery {
         loading,
         snapshot,
         scanning,
+        copying,
         settling,
         done,
         failed
@@ -100,7 +103,13 @@ class Recovery {
     void bad(env::Env& env, const char* what);
     Status cut_at(env::Env& env, std::size_t segment, std::uint64_t position);
     void finish_scan(env::Env& env);
+    /// Whether the segment holds bytes that only the page cache is known to have.
+    [[nodiscard]] bool doubtful(const Segment& segment) const;
+    Status copy(env::Env& env);
+    void copied(env::Env& env, const env::ReadDone& done);
     Status settle(env::Env& env);
+    Status settle_segment(env::Disk& disk, std::size_t i);
+    Status name_copies(env::Disk& disk);
     [[nodiscard]] std::size_t segment_of(Offset offset) const;
 
     TopicPartition partition_;
@@ -125,11 +134,12 @@ class Recovery {
     bool tail_first_ = false;  // the next batch is that entry's
     bool rewritten_ = false;   // files were changed, so the directory must be synced
     Scanner scanner_;
+    std::map<std::size_t, Segment> copies_;  // by segment: the fresh files and how much is copied
+    std::size_t copying_ = 0;
     std::uint32_t outstanding_ = 0;
     bool naming_ = false;
     env::FileId epoch_file_ = env::FileId::none;
     env::FileId metadata_file_ = env::FileId::none;
-    std::vector<env::FileId> close_after_sync_;
 };
 
 }  // namespace klamm::storage

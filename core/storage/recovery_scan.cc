@@ -1,6 +1,6 @@
-// Scanning and settling. A batch is accepted when it stands exactly where the one before it ended,
-// its epoch does not fall and its checksum holds; the first that is not accepted ends the log if it
-// lies at or above the recovery point, and is damage below it.
+// Scanning; recovery_settle.cc goes on from there. A batch is accepted when it stands exactly where
+// the one before it ended, its epoch does not fall and its checksum holds; the first that is not
+// accepted ends the log if it lies at or above the recovery point, and is damage below it.
 
 #include <algorithm>
 
@@ -157,62 +157,9 @@ void Recovery::finish_scan(env::Env& env) {
         phase_ = Phase::done;
         return;
     }
-    check(settle(env), path_);
-}
-
-/// Writes what was recomputed and asks for every sync that makes the log durable as it is now.
-Status Recovery::settle(env::Env& env) {
-    phase_ = Phase::settling;
-    env::Disk& disk = env.disk();
-    const auto sync = [&](env::FileId file) {
-        disk.sync(file, tokens_.issue(Work::recovery));
-        ++outstanding_;
-    };
-    for (std::size_t i = scan_from_; i < segments.size(); ++i) {
-        Segment& segment = segments[i];
-        KLAMM_TRY(rewrite_indexes(disk, segment));
-        sync(segment.log);
-        sync(segment.index);
-        sync(segment.time_index);
-        segment.index_dirty = false;
-    }
-    const auto epoch_file =
-        write_temporary(disk, join_path(path_, epoch_checkpoint_file), as_bytes(epochs.to_text()));
-    if (!epoch_file.ok()) return epoch_file.error();
-    epoch_file_ = *epoch_file;
-    sync(epoch_file_);
-    if (!topic_found_) {
-        const auto metadata = write_temporary(disk, join_path(path_, partition_metadata_file),
-                                              as_bytes(partition_metadata_text(partition_.topic)));
-        if (!metadata.ok()) return metadata.error();
-        metadata_file_ = *metadata;
-        sync(metadata_file_);
-    }
-    return {};
-}
-
-void Recovery::take(env::Env& env, const env::Synced& done) {
-    if (phase_ != Phase::settling) return;
-    if (!check(done.status, path_)) return;
-    KLAMM_ASSERT(outstanding_ > 0);
-    if (--outstanding_ > 0) return;
-    if (naming_) {
-        settled = true;
-        phase_ = Phase::done;
-        return;
-    }
-    naming_ = true;
-    env::Disk& disk = env.disk();
-    if (!check(rename_temporary(disk, join_path(path_, epoch_checkpoint_file), epoch_file_), path_))
-        return;
-    if (!topic_found_ &&
-        !check(rename_temporary(disk, join_path(path_, partition_metadata_file), metadata_file_),
-               path_)) {
-        return;
-    }
-    outstanding_ = 2;
-    disk.sync_directory(path_, tokens_.issue(Work::recovery));
-    disk.sync_directory(directory_, tokens_.issue(Work::recovery));
+    phase_ = Phase::copying;
+    copying_ = scan_from_;
+    check(copy(env), path_);
 }
 
 }  // namespace klamm::storage

@@ -210,6 +210,41 @@ TEST_CASE("crash states: a process is killed, the next recovers, then the power 
     report("a kill", enumerate(script));
 }
 
+TEST_CASE("crash states: a sync fails, the next process recovers, then the power fails") {
+    Script script;
+    script.config = tiny();
+    Rig first(script.disk, script.config);
+    script.start(first);
+    for (int i = 0; i < 6; ++i) {
+        first.lead(batch(2, 40, Timestamp(1000 + 10 * i), from_producer(5, 0, 2 * i)), 1 + i / 4);
+        script.note(first);
+        if (i == 1) {
+            first.log->flush(first.env);
+            script.pump(first);
+        }
+    }
+    // The page cache has all of it still; the disk never will, unless it is written again.
+    Moment told = script.moments.back();
+    script.disk.fail_syncs(1000);
+    first.log->flush(first.env);
+    first.pump();
+    REQUIRE(first.log->offline());
+    script.disk.fail_syncs(0);
+    told.operations = script.disk.operations();
+    script.moments.push_back(told);
+
+    Rig second(script.disk, script.config);
+    script.start(second);
+    REQUIRE(second.log->log_end() == Offset(12));
+    REQUIRE(second.log->flushed_end() == Offset(12));
+    REQUIRE(second.bytes() == told.whole.front());
+    second.lead(batch(1, 40, Timestamp(3000), from_producer(5, 0, 12)), 3);
+    script.note(second);
+    second.log->flush(second.env);
+    script.pump(second);
+    report("a failed sync", enumerate(script));
+}
+
 TEST_CASE("crash states: a batch of many units is torn anywhere") {
     Script script;
     script.config = tiny();

@@ -48,7 +48,8 @@ void RecordingDisk::apply(State& state, const Operation& operation) {
             }
             break;
         case Operation::Kind::synced:
-        case Operation::Kind::synced_names: break;
+        case Operation::Kind::synced_names:
+        case Operation::Kind::forsaken: break;
     }
 }
 
@@ -183,7 +184,11 @@ std::optional<env::Event> RecordingDisk::answer() {
             return env::ReadDone{asked.token, count, asked.out};
         }
         case Asked::Kind::sync:
-            if (failing) return env::Synced{asked.token, Failure::io};
+            if (failing || failing_syncs_ > 0) {
+                if (failing_syncs_ > 0) --failing_syncs_;
+                note({.kind = Operation::Kind::forsaken, .node = asked.node, .upto = asked.upto});
+                return env::Synced{asked.token, Failure::io};
+            }
             note({.kind = Operation::Kind::synced, .node = asked.node, .upto = asked.upto});
             return env::Synced{asked.token, {}};
         case Asked::Kind::sync_names:
@@ -220,33 +225,34 @@ std::size_t RecordingDisk::units_of(const Operation& operation) {
     }
 }
 
-/// For each of the first operations, whether a finished sync covers it.
+/// For each of the first operations, whether a finished sync covers it: the first that came after
+/// it, for a write; if that one failed, none does.
 std::vector<bool> RecordingDisk::durable(std::size_t prefix) const {
     std::vector<bool> covered(prefix, false);
-    std::map<Node, std::size_t> files;
-    std::map<std::string, std::size_t> names;
-    for (std::size_t i = prefix; i-- > 0;) {
-        const Operation& operation = operations_[i];
-        switch (operation.kind) {
-            case Operation::Kind::synced: {
-                std::size_t& upto = files[operation.node];
-                upto = std::max(upto, operation.upto);
-                break;
-            }
-            case Operation::Kind::synced_names: {
-                std::size_t& upto = names[operation.directory];
-                upto = std::max(upto, operation.upto);
-                break;
-            }
-            case Operation::Kind::name: {
-                const std::string& path = operation.to.empty() ? operation.from : operation.to;
-                const auto row = names.find(directory_of(path));
-                covered[i] = row != names.end() && i < row->second;
-                break;
-            }
-            default: {
-                const auto row = files.find(operation.node);
-                covered[i] = row != files.end() && i < row->second;
+    std::vector<bool> forsaken(prefix, false);
+    for (std::size_t i = 0; i < prefix; ++i) {
+        const Operation& sync = operations_[i];
+        for (std::size_t j = 0; j < std::min(i, sync.upto); ++j) {
+            const Operation& operation = operations_[j];
+            const bool is_name = operation.kind == Operation::Kind::name;
+            const bool is_write = operation.kind == Operation::Kind::write;
+            const bool is_size = operation.kind == Operation::Kind::truncate;
+            switch (sync.kind) {
+                case Operation::Kind::synced:
+                    if ((is_write || is_size) && operation.node == sync.node && !forsaken[j]) {
+                        covered[j] = true;
+                    }
+                    break;
+                case Operation::Kind::forsaken:
+                    if (is_write && operation.node == sync.node && !covered[j]) forsaken[j] = true;
+                    break;
+                case Operation::Kind::synced_names: {
+                    if (!is_name) break;
+                    const std::string& path = operation.to.empty() ? operation.from : operation.to;
+                    if (directory_of(path) == sync.directory) covered[j] = true;
+                    break;
+                }
+                default: break;
             }
         }
     }

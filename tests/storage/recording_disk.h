@@ -63,6 +63,8 @@ class RecordingDisk final : public env::Disk {
 
     /// The n-th fallible call from now on fails with EIO (0: never).
     void fail_call(std::uint64_t n) { fail_in_ = n; }
+    /// The next `n` syncs of files fail, and forsake the writes they should have covered.
+    void fail_syncs(std::uint64_t n) { failing_syncs_ = n; }
     [[nodiscard]] bool failed() const { return failed_; }
     [[nodiscard]] std::uint64_t calls() const { return calls_; }
     /// Every n-th read_if_cached would block (0: never).
@@ -71,13 +73,13 @@ class RecordingDisk final : public env::Disk {
   private:
     using Node = std::size_t;  // index of an inode
     struct Operation {
-        enum class Kind { write, truncate, name, synced, synced_names } kind;
+        enum class Kind { write, truncate, name, synced, synced_names, forsaken } kind;
         Node node = 0;
         std::uint64_t position = 0;  // or length
         Bytes bytes{};
         std::string from{};    // name: loses it, unless empty
         std::string to{};      // name: gains it, unless empty
-        std::size_t upto = 0;  // synced: covers operations before this one
+        std::size_t upto = 0;  // synced, forsaken: operations before this one
         std::string directory{};
     };
     struct Asked {
@@ -112,6 +114,7 @@ class RecordingDisk final : public env::Disk {
     std::deque<Asked> asked_;
     std::uint64_t fail_in_ = 0;
     bool failed_ = false;
+    std::uint64_t failing_syncs_ = 0;
     std::uint64_t calls_ = 0;
     std::uint64_t block_every_ = 0;
     std::uint64_t cached_reads_ = 0;
