@@ -145,6 +145,7 @@ struct PartitionBook {
     std::map<LeaderEpoch, Election> elections;
     std::vector<Departure> departures;
     std::map<LeaderEpoch, BrokerId> leaders;  // who has taken up which epoch
+    std::map<LeaderEpoch, Offset> starts;     // and where its log ended then
     LeaderEpoch leading_epoch = no_leader_epoch;
     BrokerId leading = no_broker;
     // The ledger's.

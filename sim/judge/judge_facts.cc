@@ -135,6 +135,7 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
     PartitionBook& book = book_of(fact.partition);
     monitors.leading(book, fact, now, node);
     book.leaders.emplace(fact.epoch, node);
+    book.starts.emplace(fact.epoch, fact.start);
     if (fact.epoch <= book.leading_epoch) return;
     ++counts.elections;
     const bool given_up = unclean_between(book, book.leading_epoch, fact.epoch);

@@ -157,9 +157,16 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
         const bool damaged =
             damage != nullptr && (held == nullptr || damage->time >= held->appended);
         if ((batch.good & bit(slot)) == 0 && !damaged) {
-            const auto election = book.elections.find(book.leading_epoch);
+            // The first later leader that came without it decided; those after it followed.
+            auto first = book.starts.upper_bound(batch.epoch);
+            while (first != book.starts.end() && first->second > batch.last) ++first;
+            const bool known = first != book.starts.end();
+            const LeaderEpoch epoch = known ? first->first : book.leading_epoch;
+            const ReplicaBook& decided =
+                known ? book.replicas[book.slot(book.leaders.at(epoch))] : leader;
+            const auto election = book.elections.find(epoch);
             override_batch(book, id, election == book.elections.end() ? nullptr : &election->second,
-                           leader, leader.end, now);
+                           decided, known ? first->second : leader.end, now);
             return;
         }
     }

@@ -3,13 +3,14 @@
 # consumes the same lines again, and once more after the brokers were stopped and started.
 set -euo pipefail
 port=${PORT:-19092}
+klamm=${KLAMM:-build/release/klamm}
 room=$(mktemp -d)
 broker=
 trap '[[ -z $broker ]] || kill "$broker" 2>/dev/null || true; rm -rf "$room"' EXIT
 
 # start BROKERS: starts them on the data in $room/data and waits for the topic.
 start() {
-    build/release/klamm broker --brokers "$1" --listen "127.0.0.1:$port" --dir "$room/data" >>"$room/log" 2>&1 &
+    "$klamm" broker --brokers "$1" --listen "127.0.0.1:$port" --dir "$room/data" >>"$room/log" 2>&1 &
     broker=$!
     for _ in $(seq 100); do
         kcat -b "127.0.0.1:$port" -L -m 1 >"$room/list" 2>/dev/null && grep -q 'topic "trial"' "$room/list" &&

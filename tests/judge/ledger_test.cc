@@ -343,6 +343,31 @@ TEST_CASE("ledger: a deposed leader's late promise is judged by the election tha
     }
 }
 
+TEST_CASE("ledger: a late promise is judged by the first later leader that came without it") {
+    Stage stage;
+    stage.open({a, b, c});
+    stage.replicate({a, b, c}, 0, 0);  // A is paused before it can answer
+    stage.commit(b, 1, {b, c}, {}, Cause::broker_fenced);
+    stage.lead(b, 1, 1);
+    stage.power(b, 1, 0);
+    stage.power(c, 1, 0);
+    stage.commit(no_broker, 2, {}, {b}, Cause::broker_fenced, {b});
+    stage.restart(b, 0);
+    stage.commit(no_broker, 2, {}, {}, Cause::broker_registered, {b});
+    stage.unfence(b);
+    stage.commit(b, 3, {b}, {}, Cause::elected_last_known);
+    stage.lead(b, 3, 0);
+    stage.append(b, 0, 3);
+    stage.restart(c, 0);
+    stage.append(c, 0, 3);
+    stage.commit(c, 4, {b, c}, {}, Cause::preferred);
+    stage.lead(c, 4, 1);
+    stage.watermark(a, 0, 0, 1);
+    stage.answer(a, 0, 0);
+    CHECK(stage.lost(Rule::last_known) == 1);
+    CHECK_FALSE(stage.red("O5"));
+}
+
 TEST_CASE("ledger: an ISR that loses its last good member by fencing alone is red") {
     Stage stage;
     stage.open({a, b});
