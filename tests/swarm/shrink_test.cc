@@ -84,10 +84,11 @@ TEST_CASE("shrink: a run that passes is not shrunk") {
 }
 
 TEST_CASE("shrink: planted bugs come down to a few faults and operations, and all are needed") {
-    for (const auto& [bug, seed] : {std::pair{Bug::acks_all_like_one, std::uint64_t{0x1}},
-                                    std::pair{Bug::truncate_to_hw, std::uint64_t{0x1}}}) {
+    for (const Bug bug : {Bug::acks_all_like_one, Bug::truncate_to_hw}) {
         PlanOptions asked;
         asked.plant = bug;
+        std::uint64_t seed = 1;
+        while (seed < 30 && !run_forked_trial(make_plan(seed, asked)).red()) ++seed;
         const ShrinkResult result = shrink(make_plan(seed, asked));
         REQUIRE(result.reproduced);
         CAPTURE(to_text(result));
