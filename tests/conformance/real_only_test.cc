@@ -237,7 +237,7 @@ TEST_CASE("real: the counter of starts is kept, hidden, and checked") {
         runtime::Runtime runtime;
         runtime::NodeSpec spec;
         spec.name = "node";
-        spec.root = directory.path() + "/deep/root";
+        spec.root = directory.path() + "/deep/place";
         Script script;
         script.started = [](Env& env, env::Started& e, Recorder& r) {
             r.keep("incarnation", static_cast<std::int64_t>(e.incarnation));
@@ -259,7 +259,7 @@ TEST_CASE("real: the counter of starts is kept, hidden, and checked") {
     CHECK(start_once() == 1);
     CHECK(start_once() == 2);
     CHECK(start_once() == 3);
-    std::ofstream(directory.path() + "/deep/root/.incarnation") << "scratched";
+    std::ofstream(directory.path() + "/deep/place/.incarnation") << "scratched";
     CHECK(start_once() == -1);
 }
 
