@@ -175,6 +175,13 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
     batch.stranded = true;
     book.any_stranded = true;
     if (departure_lawful(book, batch, 0) && !book.durable_only()) return;
+    // A leader that does not know yet that an unclean election has deposed it: whoever takes up
+    // that epoch shows what is lost.
+    const auto newest =
+        book.elections.empty() ? book.elections.end() : std::prev(book.elections.end());
+    if (newest != book.elections.end() && newest->first > batch.epoch &&
+        newest->second.kind == ElectionClass::unclean)
+        return;
     ++bill_.forbidden_events;
     findings_.report("stranded",
                      fmt::format("offset {} of {} {} at {} although no replica that may lead {}",

@@ -102,7 +102,12 @@ class Run {
                     const auto candidates = judge_.good_candidates(partition);
                     return std::any_of(candidates.begin(), candidates.end(), [&](BrokerId id) {
                         const auto other = static_cast<std::uint32_t>(id.value - 1);
-                        return other != broker && world().alive(cluster_.brokers()[other]);
+                        const NodeId node = cluster_.brokers()[other];
+                        // One that the controller does not hear of may be fenced any moment.
+                        const bool heard = !world().is_cut(node, cluster_.controller()) &&
+                                           !world().is_cut(cluster_.controller(), node);
+                        return other != broker && world().alive(node) && !world().paused(node) &&
+                               heard;
                     });
                 });
             if (spared) down.push_back(broker);

@@ -343,6 +343,23 @@ TEST_CASE("ledger: a deposed leader's late promise is judged by the election tha
     }
 }
 
+TEST_CASE(
+    "ledger: a promise by a leader that an unclean election has just deposed is O2, not stranded") {
+    for (const bool unclean : {true, false}) {
+        Stage stage({.elr = false, .unclean = true, .min_isr = 1, .flush = 1});
+        stage.open({a});
+        stage.append(a, 0, 0);
+        if (unclean) stage.commit(b, 1, {b}, {}, Cause::elected_unclean);
+        if (unclean) stage.flushed({a}, 1);
+        stage.watermark(a, 0, 0, 1);
+        stage.answer(a, 0, 0);
+        CHECK(stage.red("stranded") == !unclean);  // else nothing was synced when it answered
+        if (!unclean) continue;
+        stage.lead(b, 1, 0);
+        CHECK(stage.lost(Rule::unclean) == 1);
+    }
+}
+
 TEST_CASE("ledger: a late promise is judged by the first later leader that came without it") {
     Stage stage;
     stage.open({a, b, c});
