@@ -77,6 +77,17 @@ std::int64_t amount_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
     }
 }
 
+/// Events in an hour of the kinds that make views stale: leaders are moved, who should hear of it
+/// does not, and answers are held up on their way.
+std::int64_t stale_views_an_hour(FaultKind kind) {
+    switch (kind) {
+        case FaultKind::move_leader: return 1'800;
+        case FaultKind::isolate_from_controller: return 600;
+        case FaultKind::link_stall: return 600;
+        default: return 0;
+    }
+}
+
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
                       std::uint32_t brokers) {
     FaultEvent fault;
@@ -120,11 +131,14 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     for (const Row& row : rows) {
         const auto key = static_cast<std::uint64_t>(row.kind);
         if (plan.options.off.contains(row.kind)) continue;
-        if (!draws.happens(row.on_rate, on_domain, key, 0)) continue;
-        // Half, once or twice as often.
-        const std::int64_t per_hour =
+        const std::int64_t stale = plan.stale_views ? stale_views_an_hour(row.kind) : 0;
+        const bool on = draws.happens(row.on_rate, on_domain, key, 0);
+        if (!on && stale == 0) continue;
+        // Half, once or twice as often; under stale views most of the rest gives way to them.
+        const std::int64_t drawn =
             (faults_an_hour(plan.options.profile, row.kind) << draws.below(3, on_domain, key, 1)) /
             2;
+        const std::int64_t per_hour = plan.stale_views ? std::max(stale, drawn / 3) : drawn;
         if (per_hour == 0) continue;
         const std::int64_t gap_mean = seconds(3'600).nanoseconds / per_hour;
         const Instant end = Instant{} + plan.safety;

@@ -20,6 +20,9 @@ constexpr DrawDomain client_domain = draw_domain("plan.client");
 constexpr DrawDomain length_domain = draw_domain("plan.length");
 constexpr DrawDomain timers_domain = draw_domain("plan.timers");
 constexpr DrawDomain healing_domain = draw_domain("plan.healing");
+constexpr DrawDomain ranges_domain = draw_domain("plan.ranges");
+
+constexpr std::int64_t stale_views_rate = 300'000;
 
 constexpr std::uint32_t brokers_default = 3;
 constexpr std::uint32_t first_producer = 1;
@@ -125,6 +128,28 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
     return cluster;
 }
 
+/// Answers that are file ranges and leave over many round trips. Windows differ widely between
+/// connections, so that one follower is fed while another waits.
+void slow_ranges(ClusterPlan& cluster, const Draws& draws) {
+    if (draws.happens(700'000, ranges_domain, 1, 0))
+        cluster.shards.assign(cluster.shards.size(), 1);  // across shards no range is queued
+    cluster.tail_cache_bytes = 0;
+    config::BrokerOptions& broker = cluster.broker;
+    broker.replica_fetch_max_bytes = std::max(broker.replica_fetch_max_bytes, 100'000);
+    broker.replica_fetch_response_max_bytes =
+        std::max(broker.replica_fetch_response_max_bytes, 100'000);
+    NetworkOptions& network = cluster.network;
+    network.window_bytes_min = pick<std::uint64_t>(draws, ranges_domain, 1, 1, {500, 1'000, 2'000});
+    network.window_bytes_max =
+        network.window_bytes_min * pick<std::uint64_t>(draws, ranges_domain, 1, 2, {4, 16});
+    network.link.delay_mean =
+        pick(draws, ranges_domain, 1, 3, {milliseconds(1), milliseconds(5), milliseconds(10)});
+    network.file_range_lag_rate =
+        pick<std::int64_t>(draws, ranges_domain, 1, 4, {100'000, 300'000, 1'000'000});
+    network.file_range_lag_mean =
+        pick(draws, ranges_domain, 1, 5, {milliseconds(50), milliseconds(200)});
+}
+
 std::vector<std::string> bootstrap(std::uint32_t brokers) {
     std::vector<std::string> servers;
     for (std::uint32_t i = 1; i <= brokers; ++i)
@@ -175,6 +200,9 @@ void make_workload(RunPlan& plan, const config::HostileOptions& first) {
         producer.records_max = pick(draws, client_domain, i, 1, {1u, 1u, 2u, 4u});
         producer.value_bytes_max =
             std::min(pick(draws, client_domain, i, 2, {16u, 64u, 300u, 2'000u}), room / 2);
+        if (plan.stale_views)
+            producer.value_bytes_max =
+                std::min(pick(draws, ranges_domain, 2, i, {300u, 1'500u, 4'000u}), room / 2);
         producer.outstanding_max = pick(draws, client_domain, i, 3, {50u, 200u, 1'000u});
         if (const auto skipped = plan.edits.skipped.find(producer.client);
             skipped != plan.edits.skipped.end())
@@ -227,6 +255,9 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     if (hostile.topic.min_insync_replicas > 2 && draws.happens(700'000, cluster_domain, 0, 9))
         hostile.topic.min_insync_replicas = 2;
     plan.cluster = make_cluster(plan, hostile);
+    plan.stale_views = options.profile != Profile::calm && timers_compressed(plan) &&
+                       draws.happens(stale_views_rate, ranges_domain, 0, 0);
+    if (plan.stale_views) slow_ranges(plan.cluster, draws);
     plan.warm_up = milliseconds(1'500);
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
                                           (timers_compressed(plan) ? 1 : 3));

@@ -136,6 +136,9 @@ struct RunPlan {
     Duration warm_up;                // no fault falls before
     Duration safety;                 // length of the phase in which faults fall, warm-up included
     Duration liveness_bound;         // within which all must be well after healing
+    /// Leaders change often, news of it comes late, and answers leave slowly: file ranges are still
+    /// queued when what they name is cut and written anew.
+    bool stale_views = false;
     /// Brokers that stay down after healing: never so many that the rest cannot make progress.
     std::vector<std::uint32_t> left_down;
 };
