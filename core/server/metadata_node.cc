@@ -264,8 +264,7 @@ void MetadataNode::run_script() {
             change.leader = move->to;
             decide({{change, facts::PartitionChangeCause::preferred}});
         } else if (const auto* elect = std::get_if<ElectUnclean>(&step.command)) {
-            decide(controller::elect_leader(image_, elect->partition, controller::Election::unclean)
-                       .decisions);
+            watched_.push_back({elect->partition, env_->turn().now + elect->patience});
         } else if (const auto* config = std::get_if<ChangeConfig>(&step.command)) {
             decide({{metadata::ConfigSet{
                 {metadata::ResourceType::topic, config->topic}, config->key, config->value}}});
@@ -275,6 +274,16 @@ void MetadataNode::run_script() {
                 decide(controller::elect_leaderless(image_));
         }
     }
+}
+
+void MetadataNode::elect_unclean() {
+    std::erase_if(watched_, [this](const Watched& watched) {
+        const controller::Decisions decisions =
+            controller::elect_leader(image_, watched.partition, controller::Election::unclean)
+                .decisions;
+        decide(decisions);
+        return !decisions.empty() || env_->turn().now >= watched.until;
+    });
 }
 
 void MetadataNode::tick() {
@@ -300,6 +309,7 @@ void MetadataNode::tick() {
                 decide(controller::create_topic(image_, topic.id, topic.name, topic.assignments));
         }
         run_script();
+        elect_unclean();
         if (now >= unclean_due_) {
             unclean_due_ = now + settings_.unclean_check_interval;
             decide(controller::elect_leaderless(image_));

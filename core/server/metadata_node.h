@@ -38,9 +38,12 @@ struct MoveLeader {
     TopicPartition partition;
     BrokerId to;
 };
-/// An administrator's unclean election.
+/// An administrator's unclean election. It is needed only by a partition without a leader
+/// (ElectLeaders answers ELECTION_NOT_NEEDED otherwise): who asks looks again for `patience`, until
+/// somebody has been elected.
 struct ElectUnclean {
     TopicPartition partition;
+    Duration patience{};
 };
 struct ChangeConfig {
     std::string topic;
@@ -122,6 +125,7 @@ class MetadataNode final : public env::Node {
     void commit();
     bool serve(const Observer& observer);
     void run_script();
+    void elect_unclean();
     void begin_stop();
     void tick();
 
@@ -145,6 +149,11 @@ class MetadataNode final : public env::Node {
     std::vector<net::Request> early_;  // that came before the log was read
     Instant started_;
     std::size_t script_next_ = 0;
+    struct Watched {
+        TopicPartition partition;
+        Instant until;
+    };
+    std::vector<Watched> watched_;  // ElectUnclean under way, oldest first
     std::size_t topics_made_ = 0;
     Instant unclean_due_{0};
     Instant stop_due_ = instant_never;  // asked to stop: goes then at the latest

@@ -37,15 +37,19 @@ std::map<std::string, std::string> topic_configs(config::TopicOptions topic) {
     return configs;
 }
 
+TopicPartition partition_about(const FaultEvent& fault, std::uint32_t partitions) {
+    return {trial_topic, PartitionIndex(static_cast<std::int32_t>(fault.draw % partitions))};
+}
+
 /// What an administrator does; the metadata node starts with the world.
 std::vector<server::ScriptStep> script_of(const RunPlan& plan) {
     std::vector<server::ScriptStep> script;
     for (const FaultEvent& fault : plan.faults) {
-        const TopicPartition partition{
-            trial_topic,
-            PartitionIndex(static_cast<std::int32_t>(fault.draw % plan.cluster.partitions))};
+        const TopicPartition partition = partition_about(fault, plan.cluster.partitions);
         const Duration at = fault.at - Instant{};
-        server::ScriptStep step{at, server::ElectUnclean{partition}};
+        // Nobody waits beyond the storm.
+        const Duration patience = std::min(fault.duration, plan.safety - at);
+        server::ScriptStep step{at, server::ElectUnclean{partition, patience}};
         if (fault.kind == FaultKind::move_leader) {
             const auto to = static_cast<std::int32_t>(fault.targets.front() + 1);
             step.command = server::MoveLeader{partition, BrokerId(to)};
@@ -170,6 +174,10 @@ void Cluster::start() {
     world_.start(controller_);
     for (const NodeId broker : brokers_) world_.start(broker);
     for (const NodeId client : clients_) world_.start(client);
+}
+
+TopicPartition Cluster::partition_of(const FaultEvent& fault) const {
+    return partition_about(fault, partitions_);
 }
 
 std::vector<TopicPartition> Cluster::partitions() const {

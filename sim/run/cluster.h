@@ -35,6 +35,8 @@ class Cluster {
     [[nodiscard]] NodeId probe() const { return probe_; }
     [[nodiscard]] NodeId final_reader() const { return final_reader_; }
     [[nodiscard]] std::vector<TopicPartition> partitions() const;
+    /// The one that an administrator's fault is about.
+    [[nodiscard]] TopicPartition partition_of(const FaultEvent& fault) const;
 
     /// The node's id as facts and the judge know it: node.id of a broker, a client's number.
     [[nodiscard]] BrokerId id_of(NodeId node) const { return ids_[node.value]; }

@@ -9,6 +9,9 @@ namespace {
 constexpr DrawDomain stop_domain = draw_domain("run.start_after_stop");
 constexpr DrawDomain heal_domain = draw_domain("run.start_after_healing");
 
+/// From a decision of the metadata node to its record being committed, at the very most.
+constexpr Duration record_delay_max = seconds(1);
+
 enum class Tag : std::uint64_t { fall = 1, end = 2, start = 3 };
 
 std::uint64_t tag(Tag what, std::int64_t which) {
@@ -277,15 +280,20 @@ void Storm::committed(const facts::PartitionCommitted& fact) {
     if (fact.cause == facts::PartitionChangeCause::elected_by_administrator)
         kind = FaultKind::elect_unclean;
     if (kind == FaultKind::count_) return;
+    // The oldest that still waits: an administrator's patience is over after `duration`, and the
+    // record is committed once it is synced.
+    std::erase_if(moves_due_, [this](const FaultEvent* fault) {
+        return fault->at + fault->duration + record_delay_max < world().now();
+    });
     const auto found =
-        std::find_if(moves_due_.rbegin(), moves_due_.rend(), [&](const FaultEvent* fault) {
-            return fault->kind == kind &&
+        std::find_if(moves_due_.begin(), moves_due_.end(), [&](const FaultEvent* fault) {
+            return fault->kind == kind && cluster_.partition_of(*fault) == fact.partition &&
                    (kind != FaultKind::move_leader ||
                     static_cast<std::int32_t>(fault->targets.front() + 1) == fact.leader.value);
         });
-    if (found == moves_due_.rend()) return;
+    if (found == moves_due_.end()) return;
     const FaultEvent* fault = *found;
-    moves_due_.clear();
+    moves_due_.erase(found);
     fired(*fault, true);
 }
 

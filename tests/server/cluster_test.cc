@@ -64,3 +64,23 @@ TEST_CASE("cluster: a script moves the leadership between live replicas") {
     REQUIRE(cluster.world.run_until([&] { return cluster.leader() == BrokerId(3); }, seconds(10)));
     CHECK(cluster.isr_size() == 3);
 }
+
+TEST_CASE("cluster: an administrator's unclean election waits for its need while patience lasts") {
+    for (const Duration patience : {seconds(60), Duration{}}) {
+        Cluster cluster({.topic = {}, .script = {{seconds(6), ElectUnclean{trial, patience}}}});
+        REQUIRE(cluster.ready());
+        const auto kill = [&](int id) { cluster.world.kill(cluster.node_of(BrokerId(id))); };
+        kill(2);
+        kill(3);
+        REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 1; }, seconds(20)));
+        REQUIRE(cluster.world.run_for(seconds(6)));
+        CHECK(cluster.leader() == BrokerId(1));  // not needed
+        kill(1);
+        REQUIRE(cluster.world.run_until([&] { return cluster.leader() == no_broker; },
+                                        cluster.world.now() + seconds(10)));
+        cluster.world.start(cluster.node_of(BrokerId(2)));
+        const bool elected = cluster.world.run_until(
+            [&] { return cluster.leader() == BrokerId(2); }, cluster.world.now() + seconds(10));
+        CHECK(elected == (patience > Duration{}));
+    }
+}
