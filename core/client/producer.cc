@@ -149,6 +149,9 @@ ProducerBatch* Producer::sendable(env::Env& env, const Key& key, Partition& part
         if (batch.sequenced() && !first) return nullptr;
         if (!batch.sequenced() && partition.unresolved.has_value()) return nullptr;
         if (!batch.sequenced() && !first && partition.producer != identity_) return nullptr;
+        // A log that holds nothing of a producer takes any sequence number from it: were the first
+        // batch refused for now, the second would be written before it. So the first goes alone.
+        if (!first && partition.last_acked == record::no_sequence) return nullptr;
     }
     if (!cluster_.ready(env, state->leader)) return nullptr;
     number = waiting->first;

@@ -315,6 +315,25 @@ TEST_CASE("producer: metadata is not asked for faster than the back-off allows")
     CHECK(harness.cluster.metadata_requests < 40);
 }
 
+TEST_CASE("producer: until the first batch is acknowledged, none is sent behind it") {
+    // A log that knows nothing of a producer takes any sequence number from it: were the second
+    // batch sent too, it would be written while the first is to be tried again.
+    Harness harness;
+    harness.cluster.produce_acts = {{ErrorCode::not_enough_replicas, false, Then::answer},
+                                    {ErrorCode::none, true, Then::silence},
+                                    {ErrorCode::none, false, Then::close}};
+    auto workload = harness.producer(20);
+    workload.options.client.request_timeout_ms = 500;
+    const auto id = harness.add("client", workload::producer_factory(workload));
+    REQUIRE(run(harness, id));
+    CHECK(harness.node<ProducerNode>(id).counts().ok == 20);
+    check_outcomes(harness);
+    check_order(harness);
+    REQUIRE(harness.cluster.produced.size() > 3);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(harness.cluster.produced[i].sequence == 0);
+    CHECK(harness.cluster.log.back().epoch == LeaderEpoch(0));
+}
+
 TEST_CASE("producer: whatever the brokers do, outcomes are true and idempotence holds") {
     rc::prop("outcomes", [] {
         const auto seed = *rc::gen::inRange<std::uint64_t>(1, 1'000'000);
