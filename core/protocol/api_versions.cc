@@ -23,7 +23,8 @@ std::vector<ApiVersionsResponseApi> advertised_apis(Listener listener) {
     for (const ApiInfo& api : generated_api_table) {
         const bool wanted = (listener != Listener::controller && api.on_broker) ||
                             (listener != Listener::broker && api.on_controller);
-        if (wanted) rows.push_back({api.key, api.served_min, api.served_max});
+        if (wanted && api.served_min <= api.served_max)
+            rows.push_back({api.key, api.served_min, api.served_max});
     }
     return rows;
 }

@@ -16,7 +16,7 @@ struct ApiInfo {
     const char* name;          // Kafka's, e.g. "OffsetForLeaderEpoch"
     std::int16_t version_min;  // understood
     std::int16_t version_max;
-    std::int16_t served_min;  // advertised
+    std::int16_t served_min;  // advertised; none when the maximum lies below
     std::int16_t served_max;
     std::int16_t flexible_from;
     bool on_broker;  // listeners that serve it

@@ -35,7 +35,8 @@ class Emitter:
             return field.struct.name
         if field.type in SCALARS:
             return (self.p if field.type in PROTOCOL_TYPES else '') + SCALARS[field.type][1]
-        return {'bool': 'bool', 'uuid': 'Uuid', 'string': 'std::string_view', 'records': self.p + 'Records'}[field.type]
+        return {'bool': 'bool', 'uuid': 'Uuid', 'string': 'std::string_view', 'bytes': self.p + 'Blob',
+                'float64': self.p + 'Float64', 'records': self.p + 'Records'}[field.type]
 
     def cpp_type(self, field):
         nullable = field.nullable_from is not None
@@ -44,13 +45,15 @@ class Emitter:
                 f'std::vector<{self.element_type(field)}>'
         if field.type == 'string' and nullable:
             return self.p + 'NullableString'
+        if nullable and (field.struct or field.type == 'bytes'):
+            return f'std::optional<{self.element_type(field)}>'
         return self.element_type(field)
 
     def initializer(self, field):
         """What follows the name of the member."""
         if field.nullable_from is not None and field.default != 'null' and field.type != 'records':
-            return f' = {"std::vector<" + self.element_type(field) + ">" if field.array else "std::string_view"}()'
-        if field.array or field.struct or field.type in ('string', 'records', 'uuid'):
+            return f' = {"std::vector<" + self.element_type(field) + ">" if field.array else self.element_type(field)}()'
+        if field.array or field.struct or field.type in ('string', 'bytes', 'float64', 'records', 'uuid'):
             return ''
         if field.type == 'bool':
             return f' = {field.default or "false"}'
@@ -66,12 +69,13 @@ class Emitter:
 
     def is_default(self, field):
         value = f'm.{field.name}'
-        if field.nullable_from is not None:
-            return f'!{value}.has_value()' if field.default == 'null' else f'({value}.has_value() && {value}->empty())'
-        if field.array or field.type == 'string':
+        if field.nullable_from is not None and field.type != 'records':
+            unset = f'*{value} == {field.struct.name}{{}}' if field.struct and not field.array else f'{value}->empty()'
+            return f'!{value}.has_value()' if field.default == 'null' else f'({value}.has_value() && {unset})'
+        if field.array or field.type in ('string', 'bytes'):
             return f'{value}.empty()'
-        if field.struct:
-            return f'({value} == {field.struct.name}{{}})'
+        if field.struct or field.type in ('float64', 'records'):
+            return f'({value} == {self.element_type(field)}{{}})'
         if field.type == 'uuid':
             return f'{value}.is_zero()'
         if field.type == 'bool':
@@ -103,8 +107,8 @@ class Emitter:
             return self.struct_size_min(field.struct)
         if field.type in SCALARS:
             return WIRE_SIZES[SCALARS[field.type][0]]
-        if field.type in ('bool', 'uuid'):
-            return 1 if field.type == 'bool' else 16
+        if field.type in ('bool', 'uuid', 'float64'):
+            return {'bool': 1, 'uuid': 16, 'float64': 8}[field.type]
         return 1 if struct.high >= struct.flexible else 2
 
     def struct_size_min(self, struct):
@@ -113,10 +117,12 @@ class Emitter:
             size = 1 if compact else 0
             for field in struct.fields:
                 if field.tag is None and field.low <= version <= field.high:
-                    if field.array or field.type == 'records':
+                    if field.array or field.type in ('records', 'bytes'):
                         size += 1 if compact else 4
                     elif field.type == 'string':
                         size += 1 if compact else 2
+                    elif field.struct and field.nullable_from is not None:
+                        size += 1
                     else:
                         size += self.size_min(field, struct)
             return size
@@ -128,6 +134,7 @@ class Emitter:
         if field.type in SCALARS:
             return f'w.integer({SCALARS[field.type][2].format(value)});'
         return {'bool': f'w.boolean({value});', 'uuid': f'w.uuid({value});', 'string': f'w.string({value}, compact);',
+                'bytes': f'w.blob({value}, compact);', 'float64': f'w.float64({value});',
                 'records': f'w.records({value}, compact);'}[field.type]
 
     def write_field(self, field, struct):
@@ -152,8 +159,17 @@ class Emitter:
                 return [plain]
             return refused + [f'if (version >= {field.nullable_from})', '    ' + plain, 'else',
                               f'    w.string({value}.value_or(std::string_view()), compact);']
-        if field.type == 'records' and not always:
-            raise SystemExit(f'{struct.name}.{field.name}: records are nullable in all versions')
+        if field.struct and nullable:
+            low = [f'if (version >= {field.nullable_from}) '] if not always else ['']
+            return refused + [f'{low[0]}w.integer(std::int8_t({value}.has_value() ? 1 : -1));',
+                              f'if ({value}.has_value()) ' + self.write_element(field, '*' + value)]
+        if field.type in ('records', 'bytes') and nullable and not always:
+            raise SystemExit(f'{struct.name}.{field.name}: {field.type} are nullable in all versions or in none')
+        if field.type == 'bytes' and nullable:
+            return [f'w.nullable_blob({value}, compact);']
+        if field.type == 'records' and not nullable:
+            return [f'if ({value}.null) w.unsupported({named});',
+                    f'if (!{value}.null) ' + self.write_element(field, value)]
         return [self.write_element(field, value)]
 
     def read_element(self, field, value, reader):
@@ -165,11 +181,13 @@ class Emitter:
             return f'{value} = {wire};' if plain else f'{value} = {self.element_type(field)}({wire});'
         return {'bool': f'{value} = {reader}.boolean();', 'uuid': f'{value} = {reader}.uuid();',
                 'string': f'{value} = {reader}.string(compact);',
-                'records': f'{value} = {reader}.records(compact, true);'}[field.type]
+                'bytes': f'{value} = {reader}.blob(compact);', 'float64': f'{value} = {reader}.float64();',
+                'records': f'{value} = {reader}.records(compact, {str(field.nullable_from is not None).lower()});'
+                }[field.type]
 
     def read_array(self, field, value, reader):
         lines = [f'for (auto& element : {value}) {{', '    ' + self.read_element(field, 'element', reader)]
-        if field.struct or field.type == 'string':
+        if field.struct or field.type in ('string', 'bytes'):
             leave = 'return' if reader == 'r' else 'break'  # the failure of a tagged field is joined after it
             lines.append(f'    if (!{reader}.ok()) {leave};')
         return lines + ['}']
@@ -198,6 +216,14 @@ class Emitter:
                 return [plain]
             return [f'if (version >= {field.nullable_from})', '    ' + plain, 'else',
                     f'    {value} = {reader}.string(compact);']
+        if field.type == 'bytes' and nullable:
+            return [f'{value} = {reader}.nullable_blob(compact);']
+        if field.struct and nullable:
+            there = f'{reader}.integer<std::int8_t>() >= 0'
+            body = [f'if ({there}) {{' if always else f'if (version < {field.nullable_from} || {there}) {{',
+                    '    ' + self.read_element(field, f'{value}.emplace()', reader), '} else {',
+                    f'    {value}.reset();', '}']
+            return body
         fresh = [f'{value} = {{}};'] if field.struct and field.tag is not None else []
         return fresh + [self.read_element(field, value, reader)]
 
@@ -290,6 +316,9 @@ class Emitter:
         if message.kind == 'record':
             head = [f'template <>\nstruct RecordInfo<{struct.name}> {{',
                     f'    static constexpr RecordType type = RecordType::{snake(message.api)};']
+        elif message.kind == 'data':
+            head = [f'template <>\nstruct Api<{struct.name}> {{',
+                    f'    static constexpr std::int16_t flexible_from = {struct.flexible};']
         else:
             head = [f'template <>\nstruct Api<{struct.name}> {{',
                     f'    static constexpr ApiKey key = ApiKey::{snake(message.api)};',
@@ -356,7 +385,7 @@ class Emitter:
 
 
 def uses(text, name):
-    return re.search(rf'\b{name}\b', text) is not None
+    return re.search(rf'(?<!\.)\b{name}\b', text) is not None
 
 
 def for_each(name, messages, what):
@@ -366,7 +395,9 @@ def for_each(name, messages, what):
 
 
 def protocol_files(emitter, by_stem):
-    messages = sorted((m for ms in by_stem.values() for m in ms), key=lambda m: (m.key, m.kind))
+    every = [m for ms in by_stem.values() for m in ms]
+    messages = sorted((m for m in every if m.kind != 'data'), key=lambda m: (m.key, m.kind))
+    data = [m for m in every if m.kind == 'data']
     requests = [m for m in messages if m.kind == 'request']
     keys = ''.join(f'    {snake(m.api)} = {m.key},\n' for m in requests)
     enum = '/// The APIs of the schema. Any other number may come from the wire.\n' \
@@ -381,7 +412,8 @@ def protocol_files(emitter, by_stem):
                                         [f'inline constexpr ApiInfo generated_api_table[] = {{\n{rows}}};\n'])
     headers = [f'"{emitter.include}/{stem}.h"' for stem in by_stem]
     files['all.h'] = emitter.wrap('the schema', ['<type_traits>', *headers],
-                                  [for_each('for_each_message', messages, 'message')])
+                                  [for_each('for_each_message', messages, 'request and response'),
+                                   for_each('for_each_data', data, 'value of a control record')])
     files['all_fields.h'] = emitter.wrap('the schema', [name.replace('.h"', '_fields.h"') for name in headers], [])
     return files
 

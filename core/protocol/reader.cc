@@ -67,6 +67,18 @@ NullableString Reader::nullable_string(bool compact) {
     return as_text(bytes(static_cast<std::size_t>(size)));
 }
 
+std::optional<Blob> Reader::nullable_blob(bool compact) {
+    const std::int64_t size = size_of_field(compact, false);
+    if (!ok_ || size < 0) return std::nullopt;
+    return Blob{bytes(static_cast<std::size_t>(size))};
+}
+
+Blob Reader::blob(bool compact) {
+    const std::optional<Blob> value = nullable_blob(compact);
+    if (!value.has_value()) fail("bytes are null that may not be");
+    return value.value_or(Blob{});
+}
+
 Records Reader::records(bool compact, bool nullable) {
     const std::int64_t size = size_of_field(compact, false);
     if (size < 0) {

@@ -37,6 +37,9 @@ class Reader {
     ByteView bytes(std::size_t size);
     std::string_view string(bool compact);
     NullableString nullable_string(bool compact);
+    Blob blob(bool compact);
+    std::optional<Blob> nullable_blob(bool compact);
+    Float64 float64() { return {std::bit_cast<double>(integer<std::uint64_t>())}; }
     Records records(bool compact, bool nullable);
 
     /// The count of an array whose elements take `element_size_min` bytes each at least; null is a

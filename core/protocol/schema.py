@@ -24,7 +24,7 @@ SCALARS = {
 }
 WIRE_SIZES = {'std::int8_t': 1, 'std::int16_t': 2, 'std::uint16_t': 2, 'std::int32_t': 4, 'std::int64_t': 8}
 PROTOCOL_TYPES = {'ErrorCode', 'ApiKey'}  # not in namespace klamm
-SIMPLE = {'bool', 'uuid', 'string', 'records'}
+SIMPLE = {'bool', 'uuid', 'string', 'bytes', 'float64', 'records'}
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Struct:
 
 @dataclass
 class Message:
-    kind: str  # request, response, record
+    kind: str  # request, response, record, data
     key: int
     api: str
     struct: Struct
@@ -115,8 +115,10 @@ def parse_field(words, parent):
     if field.type not in SCALARS and field.type not in SIMPLE:
         field.struct = Struct(parent.prefix + field.type, low, high, parent.flexible)
         field.struct.prefix = parent.prefix
-        if nullable is not None and not field.array:
-            raise ValueError('a struct may not be null')
+        if nullable is not None and not field.array and field.tag is not None:
+            raise ValueError('a tagged struct may not be null')
+    if field.tag is not None and field.type in ('bytes', 'float64'):
+        raise ValueError(f'{field.type} may not be tagged')
     return field
 
 
@@ -133,7 +135,7 @@ def parse(path):
             if rest:
                 raise ValueError('odd indentation')
             if depth == 0:
-                if words[0] in ('api', 'record'):
+                if words[0] in ('api', 'record', 'data'):
                     heading = (words[0], words[1], options(words[2:]))
                 if words[0] != 'api':
                     messages.append(begin(words[0], heading))
@@ -154,16 +156,19 @@ def parse(path):
 
 
 def begin(kind, heading):
-    if kind not in ('request', 'response', 'record'):
+    if kind not in ('request', 'response', 'record', 'data'):
         raise ValueError(f'not a heading: {kind}')
     _, name, given = heading
     low, high = versions(given['versions'], 0, 1 << 15)
-    served = versions(given['served'], low, high) if 'served' in given else (low, high)
-    full = name if kind == 'record' else name + kind.capitalize()
+    if given.get('served') == 'none':
+        served = (0, -1)
+    else:
+        served = versions(given['served'], low, high) if 'served' in given else (low, high)
+    full = name if kind in ('record', 'data') else name + kind.capitalize()
     struct = Struct(full, low, high, int(given['flexible']))
     struct.prefix = full
     listeners = tuple(given.get('listeners', '').split(','))
-    return Message(kind, int(given['key']), name, struct, served, listeners)
+    return Message(kind, int(given.get('key', -1)), name, struct, served, listeners)
 
 
 def check(struct, path):

@@ -22,6 +22,10 @@ inline void append_text(std::string& out, std::string_view value) {
 }
 inline void append_text(std::string& out, const Uuid& value) { out += to_string(value); }
 inline void append_text(std::string& out, ErrorCode value) { out += to_string(value); }
+inline void append_text(std::string& out, const Blob& value) {
+    out += std::to_string(value.bytes.size()) + "B";
+}
+inline void append_text(std::string& out, Float64 value) { out += std::to_string(value.value); }
 inline void append_text(std::string& out, const Records& value) {
     out += value.null ? "null" : std::to_string(value.size()) + "B";
 }

@@ -3,6 +3,7 @@
 // the frame after decoding, of whatever the caller keeps alive until encoding is done. A nullable
 // field is an std::optional; null and empty are different things on the wire.
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -18,6 +19,24 @@ using NullableString = std::optional<std::string_view>;
 
 template <class T>
 using NullableArray = std::optional<std::vector<T>>;
+
+/// A field of type bytes: a view, with equality by content.
+struct Blob {
+    ByteView bytes;
+    [[nodiscard]] bool empty() const { return bytes.empty(); }
+    friend bool operator==(const Blob& a, const Blob& b) {
+        return as_text(a.bytes) == as_text(b.bytes);
+    }
+};
+
+/// A field of type float64, equal when its bits are: what was read is written again as it was, a
+/// NaN too.
+struct Float64 {
+    double value = 0;
+    friend bool operator==(Float64 a, Float64 b) {
+        return std::bit_cast<std::uint64_t>(a.value) == std::bit_cast<std::uint64_t>(b.value);
+    }
+};
 
 /// A field of type records: batches as they lie in the log. Decoding gives a view of the frame.
 /// Encoding copies `bytes`, or, when `external`, writes the length only and leaves a splice at

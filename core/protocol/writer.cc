@@ -51,6 +51,18 @@ void Writer::nullable_string(const NullableString& value, bool compact) {
         integer(std::int16_t{-1});
 }
 
+void Writer::blob(const Blob& value, bool compact) {
+    array_size(value.bytes.size(), compact);
+    bytes(value.bytes);
+}
+
+void Writer::nullable_blob(const std::optional<Blob>& value, bool compact) {
+    if (value.has_value())
+        blob(*value, compact);
+    else
+        null_array(compact);
+}
+
 void Writer::records(const Records& value, bool compact) {
     if (value.null) {
         KLAMM_ASSERT(!value.external);

@@ -33,6 +33,9 @@ class Writer {
     void bytes(ByteView value);
     void string(std::string_view value, bool compact);
     void nullable_string(const NullableString& value, bool compact);
+    void blob(const Blob& value, bool compact);
+    void nullable_blob(const std::optional<Blob>& value, bool compact);
+    void float64(Float64 value) { integer(std::bit_cast<std::uint64_t>(value.value)); }
     void records(const Records& value, bool compact);
     void array_size(std::size_t count, bool compact);
     void null_array(bool compact);

@@ -19,11 +19,16 @@ import org.apache.kafka.common.protocol.*;
 public class MakeGolden {
     static final ObjectMapper mapper = new ObjectMapper().enable(JsonParser.Feature.ALLOW_COMMENTS);
     static final String[] apis = {"Produce", "Fetch", "ListOffsets", "Metadata", "ApiVersions", "InitProducerId",
-        "OffsetForLeaderEpoch", "AlterPartition", "AllocateProducerIds", "BrokerRegistration", "BrokerHeartbeat"};
+        "OffsetForLeaderEpoch", "AlterPartition", "AllocateProducerIds", "BrokerRegistration", "BrokerHeartbeat",
+        "Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "DescribeQuorum", "FetchSnapshot", "AddRaftVoter",
+        "RemoveRaftVoter", "UpdateRaftVoter", "DescribeTopicPartitions", "DescribeClientQuotas", "Envelope"};
+    static final String[] data = {"LeaderChangeMessage", "SnapshotHeaderRecord", "SnapshotFooterRecord",
+        "KRaftVersionRecord", "VotersRecord"};
     static final String[] records = {"RegisterBroker", "UnregisterBroker", "Topic", "Partition", "Config",
         "PartitionChange", "FenceBroker", "UnfenceBroker", "RemoveTopic", "FeatureLevel", "ProducerIds",
         "BrokerRegistrationChange", "NoOp", "ClearElr"};
     static final int rows = 3;
+    static final java.util.Map<String, JsonNode> shared = new java.util.HashMap<>();  // structs that a message names
 
     public static void main(String[] arguments) throws Exception {
         Path output = Path.of(arguments[0]);
@@ -34,19 +39,25 @@ public class MakeGolden {
         for (String api : apis)
             for (String kind : new String[] {"Request", "Response"}) write(output, api + kind, -1, -1);
         for (String record : records) write(output, record + "Record", -1, -1);
+        for (String name : data) write(output, name, -1, -1);
         writeTables(output);
+        writeQuorumStates(output);
     }
 
     static void write(Path output, String name, int low, int high) throws Exception {
-        boolean record = name.endsWith("Record");
+        boolean value = java.util.Arrays.asList(data).contains(name);  // of a control record
+        boolean record = !value && name.endsWith("Record");
         String place = record ? "common/metadata/" : "common/message/";
         JsonNode spec;
         try (InputStream in = MakeGolden.class.getClassLoader().getResourceAsStream(place + name + ".json")) {
             spec = mapper.readTree(in);
         }
+        shared.clear();
+        if (spec.has("commonStructs"))
+            for (JsonNode one : spec.get("commonStructs")) shared.put(one.get("name").asText(), one.get("fields"));
         int[] valid = range(spec.get("validVersions").asText(), 0, 1000);
         if (low < 0) { low = valid[0]; high = valid[1]; }
-        String type = "org.apache.kafka." + place.replace('/', '.') + name + (record ? "" : "Data");
+        String type = "org.apache.kafka." + place.replace('/', '.') + name + (record || value ? "" : "Data");
         var converter = Class.forName(type + "JsonConverter");
         Files.createDirectories(output);
         try (PrintWriter out = new PrintWriter(Files.newBufferedWriter(output.resolve(name + ".jsonl")))) {
@@ -61,7 +72,7 @@ public class MakeGolden {
                         .invoke(null, message, (short) version, true);
                     ObjectNode line = mapper.createObjectNode();
                     line.put("version", version);
-                    if (!record) line.put("header", header(spec, (short) version));
+                    if (!record && !value) line.put("header", header(spec, (short) version));
                     line.put("bytes", record ? frame((ApiMessage) message, (short) version)
                         : body(message, (short) version));
                     line.set("values", withRecords((JsonNode) printed, values));
@@ -184,12 +195,18 @@ public class MakeGolden {
             case "uuid": return new TextNode((zero ? Uuid.ZERO_UUID
                 : new Uuid(random.nextLong(), random.nextLong())).toString());
             case "string": return new TextNode(zero ? "" : text(random));
+            case "float64": return new DoubleNode(zero ? 0 : random.nextDouble() * 1000);
+            case "bytes": {
+                byte[] bytes = new byte[zero ? 0 : random.nextInt(200)];
+                random.nextBytes(bytes);
+                return new BinaryNode(bytes);
+            }
             case "records": {
                 byte[] bytes = new byte[random.nextInt(90)];
                 random.nextBytes(bytes);
                 return new BinaryNode(bytes);
             }
-            default: return struct(field.get("fields"), version, row, random);
+            default: return struct(field.has("fields") ? field.get("fields") : shared.get(type), version, row, random);
         }
     }
 
@@ -205,6 +222,29 @@ public class MakeGolden {
         if (text.endsWith("+")) return new int[] {Integer.parseInt(text.substring(0, text.length() - 1)), high};
         String[] parts = text.split("-");
         return new int[] {Integer.parseInt(parts[0]), Integer.parseInt(parts[parts.length - 1])};
+    }
+
+    /** The quorum-state file in both versions, one line each as Kafka's store writes it, after what it says. */
+    static void writeQuorumStates(Path output) throws Exception {
+        Path file = Files.createTempFile("quorum", "state");
+        var store = new org.apache.kafka.raft.FileQuorumStateStore(file.toFile());
+        var directory = new Uuid(0x0123456789abcdefL, 0x1122334455667788L);
+        var voters = new java.util.TreeSet<>(java.util.List.of(1, 2, 3));
+        var voted = org.apache.kafka.raft.ReplicaKey.of(2, directory);
+        var states = java.util.List.of(
+            org.apache.kafka.raft.ElectionState.withUnknownLeader(0, voters),
+            org.apache.kafka.raft.ElectionState.withVotedCandidate(5, voted, voters),
+            org.apache.kafka.raft.ElectionState.withElectedLeader(6, 3, java.util.Optional.empty(), voters),
+            org.apache.kafka.raft.ElectionState.withElectedLeader(7, 3, java.util.Optional.of(voted), voters));
+        try (PrintWriter out = new PrintWriter(Files.newBufferedWriter(output.resolve("quorum-state.txt")))) {
+            for (var version : org.apache.kafka.server.common.KRaftVersion.values())
+                for (var state : states) {
+                    store.writeElectionState(state, version);
+                    out.println(state.epoch() + " " + (state.hasLeader() ? state.leaderId() : -1) + " "
+                        + (state.hasVoted() ? state.votedKey().id() + " " + directory : "-1 -"));
+                    out.println(Files.readString(file));
+                }
+        }
     }
 
     /** Error codes, and what brokers and controllers advertise. */

@@ -6,6 +6,7 @@ from pathlib import Path
 
 here = Path(__file__).resolve().parent
 corpus = here.parent / 'fuzz' / 'corpus'
+DATA = ('LeaderChangeMessage', 'SnapshotHeaderRecord', 'SnapshotFooterRecord', 'KRaftVersionRecord', 'VotersRecord')
 
 
 def rows(path):
@@ -27,6 +28,8 @@ def main():
             elif path.stem.endswith('Response'):
                 key = int(keys[path.stem.removesuffix('Response')], 16)
                 folder, text = 'responses', f'{key:02x}{version:02x}' + row['header'] + row['bytes']
+            elif 'header' not in row and path.stem in DATA:
+                continue
             else:
                 folder, text = 'metadata_records', row['bytes']
             (corpus / folder / f'{path.stem}-{version}').write_bytes(bytes.fromhex(text))

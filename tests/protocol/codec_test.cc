@@ -12,17 +12,20 @@ using namespace klamm::protocol;
 
 namespace {
 
-/// Calls `check(message, version)` for every message in every version, filled from a drawn seed.
+/// Calls `check(message, version)` for every message, and every value of a control record, in every
+/// version, filled from a drawn seed.
 template <class Check>
 void for_each_filled(std::uint64_t seed, Check&& check) {
-    for_each_message([&]<class Message>(std::type_identity<Message>) {
+    const auto each = [&]<class Message>(std::type_identity<Message>) {
         for (int v = Api<Message>::version_min; v <= Api<Message>::version_max; ++v) {
             Filler filler(seed, v);
             Message message;
             filler.fill(message);
             check(message, v);
         }
-    });
+    };
+    for_each_message(each);
+    for_each_data(each);
 }
 
 }  // namespace

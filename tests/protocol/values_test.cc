@@ -1,12 +1,17 @@
 // The parts that are not the same for every message: tagged fields, fields a version lacks,
 // external records, headers.
 #include <catch2/catch.hpp>
+#include <limits>
 
 #include "core/protocol/api_versions.h"
 #include "core/protocol/frame.h"
+#include "core/protocol/messages/describe_client_quotas.h"
+#include "core/protocol/messages/describe_topic_partitions.h"
+#include "core/protocol/messages/envelope.h"
 #include "core/protocol/messages/fetch_fields.h"
 #include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/quorum_fetch_snapshot.h"
 #include "core/protocol/text.h"
 
 using namespace klamm;
@@ -187,4 +192,53 @@ TEST_CASE("text: a message is one line of what is not at its default") {
           "error_code=NOT_LEADER_OR_FOLLOWER current_leader={leader_id=2 leader_epoch=9} "
           "aborted_transactions=null records=70B}]}]}");
     CHECK(to_text(FetchRequest{}) == "{}");
+}
+
+TEST_CASE("bytes: null and empty are different, and null is refused where it may not be") {
+    EnvelopeRequest request;
+    request.request_principal = std::nullopt;
+    const Bytes bytes = encode(request, 0).bytes;
+    REQUIRE(bytes == Bytes{1, 0, 1, 0});
+    CHECK_FALSE(decode<EnvelopeRequest>(bytes, 0)->request_principal.has_value());
+    CHECK(decode<EnvelopeRequest>(Bytes{1, 1, 1, 0}, 0)->request_principal == Blob{});
+    CHECK(decode<EnvelopeRequest>(Bytes{0, 0, 1, 0}, 0).failure() == Failure::invalid);
+    CHECK(decode<EnvelopeRequest>(Bytes{9, 0, 1, 0}, 0).failure() == Failure::truncated);
+}
+
+TEST_CASE("nullable structs: a byte says whether one follows") {
+    DescribeTopicPartitionsRequest request;
+    const Bytes without = encode(request, 0).bytes;
+    request.cursor.emplace().topic_name = "t";
+    const Bytes with = encode(request, 0).bytes;
+    CHECK(with.size() == without.size() + 2 + 4 + 1);  // the name, the partition, no tagged fields
+    CHECK(decode<DescribeTopicPartitionsRequest>(with, 0)->cursor == request.cursor);
+    CHECK_FALSE(decode<DescribeTopicPartitionsRequest>(without, 0)->cursor.has_value());
+}
+
+TEST_CASE("records: null is refused where they may not be null") {
+    FetchSnapshotResponse response;
+    response.topics.resize(1);
+    response.topics[0].partitions.resize(1);
+    Bytes bytes = encode(response, 0).bytes;
+    REQUIRE(decode<FetchSnapshotResponse>(bytes, 0).ok());
+    // The end is: no records, then the tagged fields of partition, topic and message.
+    REQUIRE(bytes[bytes.size() - 4] == 1);
+    bytes[bytes.size() - 4] = 0;
+    CHECK(decode<FetchSnapshotResponse>(bytes, 0).failure() == Failure::invalid);
+    response.topics[0].partitions[0].unaligned_records = Records::none();
+    Writer refused;
+    encode(response, 0, refused);
+    CHECK(refused.status().failure() == Failure::unsupported);
+}
+
+TEST_CASE("float64: every value comes back with its bits, a NaN too") {
+    DescribeClientQuotasResponse response;
+    auto& values = response.entries.emplace(1).front().values;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (const double value : {0.0, -0.0, 1024.5, nan}) values.push_back({"k", {value}});
+    const Bytes bytes = encode(response, 1).bytes;
+    const auto decoded = decode<DescribeClientQuotasResponse>(bytes, 1);
+    REQUIRE(decoded.ok());
+    CHECK(*decoded == response);
+    CHECK_FALSE(Float64{0.0} == Float64{-0.0});
 }

@@ -63,6 +63,8 @@ inline std::string base64(ByteView bytes) {
 inline nlohmann::json to_json(bool value, int) { return value; }
 inline nlohmann::json to_json(std::string_view value, int) { return std::string(value); }
 inline nlohmann::json to_json(const Uuid& value, int) { return to_string(value); }
+inline nlohmann::json to_json(const Blob& value, int) { return base64(value.bytes); }
+inline nlohmann::json to_json(Float64 value, int) { return value.value; }
 inline nlohmann::json to_json(const Records& value, int) {
     return value.null ? nlohmann::json() : nlohmann::json(base64(value.bytes));
 }

@@ -67,6 +67,8 @@ class Filler {
     }
     void set(Uuid& value, bool) { value = uuid_from_halves(word(), word()); }
     void set(std::string_view& value, bool) { value = text(); }
+    void set(Blob& value, bool) { value.bytes = as_bytes(text()); }
+    void set(Float64& value, bool) { value.value = std::bit_cast<double>(word()); }
     void set(Records& value, bool nullable) {
         value = nullable && below(4) == 0 ? Records::none() : Records::of(as_bytes(text()));
     }
