@@ -37,10 +37,7 @@ void write_all(int file, const std::string& bytes) {
     }
 }
 
-/// The child's whole life. An exception that leaves the job ends in std::terminate, hence SIGABRT:
-/// it must never unwind into a copy of the parent's frames.
-[[noreturn]] void live(const std::function<std::string()>& job, const ForkLimits& limits,
-                       int result_pipe, int error_pipe) noexcept {
+void become_child(const ForkLimits& limits, int error_pipe) {
     ::signal(SIGINT, SIG_IGN);
     for (const int signal : {SIGTERM, SIGABRT, SIGPIPE, SIGSEGV}) ::signal(signal, SIG_DFL);
     ::dup2(error_pipe, STDERR_FILENO);
@@ -49,6 +46,11 @@ void write_all(int file, const std::string& bytes) {
     ::setrlimit(RLIMIT_CPU, &cpu);
     const rlimit core{0, 0};
     ::setrlimit(RLIMIT_CORE, &core);
+}
+
+/// The rest of a child's life. An exception that leaves the job ends in std::terminate, hence
+/// SIGABRT: it must never unwind into a copy of the parent's frames.
+[[noreturn]] void live(const std::function<std::string()>& job, int result_pipe) noexcept {
     write_all(result_pipe, job());
     ::_exit(0);
 }
@@ -91,7 +93,7 @@ ForkedJobs::~ForkedJobs() {
     }
 }
 
-void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& job) {
+int ForkedJobs::begin(std::uint64_t index) {
     KLAMM_ASSERT(!full());
     ForkedResult refused{
         .index = index, .end = JobEnd::died, .bytes = {}, .complaint = {}, .cpu = {}};
@@ -100,17 +102,21 @@ void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& 
     if (::pipe2(results, O_CLOEXEC) != 0) {
         refused.complaint = fmt::format("no pipe: {}", std::strerror(errno));
         ready_.push_back(std::move(refused));
-        return;
+        return -1;
     }
     if (::pipe2(errors, O_CLOEXEC) != 0) {
         refused.complaint = fmt::format("no pipe: {}", std::strerror(errno));
         ready_.push_back(std::move(refused));
         ::close(results[0]);
         ::close(results[1]);
-        return;
+        return -1;
     }
     const pid_t pid = ::fork();
-    if (pid == 0) live(job, limits_, results[1], errors[1]);
+    if (pid == 0) {
+        become_child(limits_, errors[1]);
+        result_here_ = results[1];
+        return 0;
+    }
     ::close(results[1]);
     ::close(errors[1]);
     if (pid < 0) {
@@ -118,7 +124,7 @@ void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& 
         ready_.push_back(std::move(refused));
         ::close(results[0]);
         ::close(errors[0]);
-        return;
+        return pid;
     }
     ::fcntl(results[0], F_SETFL, O_NONBLOCK);
     ::fcntl(errors[0], F_SETFL, O_NONBLOCK);
@@ -129,6 +135,23 @@ void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& 
     child.error_pipe = errors[0];
     child.started_ns = steady_now();
     running_.push_back(std::move(child));
+    return pid;
+}
+
+void ForkedJobs::start(std::uint64_t index, const std::function<std::string()>& job) {
+    if (begin(index) == 0) live(job, result_here_);
+}
+
+bool ForkedJobs::fork_here(std::uint64_t index) {
+    if (begin(index) != 0) return false;
+    running_.clear();  // they are the parent's
+    return true;
+}
+
+void ForkedJobs::finish_here(const std::string& bytes) {
+    KLAMM_ASSERT(result_here_ >= 0);
+    write_all(result_here_, bytes);
+    ::_exit(0);
 }
 
 void ForkedJobs::read_pipes(Duration patience) {

@@ -51,6 +51,11 @@ class ForkedJobs {
     [[nodiscard]] bool idle() const { return running_.empty() && ready_.empty(); }
     /// Starts a job; not when full().
     void start(std::uint64_t index, const std::function<std::string()>& job);
+    /// Forks here instead of calling a job: false in this process; true in the child, which goes on
+    /// with whatever runs and ends by finish_here(). Not when full().
+    bool fork_here(std::uint64_t index);
+    /// Of a child made by fork_here: hands back its result and ends it.
+    [[noreturn]] void finish_here(const std::string& bytes);
     /// Waits until a job has ended, at most about `patience`; nullopt then, and when idle().
     std::optional<ForkedResult> wait(Duration patience);
 
@@ -65,6 +70,8 @@ class ForkedJobs {
         std::string result;
         std::string errors;  // the last bytes of its stderr
     };
+    /// 0 in the child, else the parent's; a child that could not be made is in `ready_`.
+    int begin(std::uint64_t index);
     void read_pipes(Duration patience);
     ForkedResult reap(Child& child);
 
@@ -72,6 +79,7 @@ class ForkedJobs {
     ForkLimits limits_;
     std::vector<Child> running_;
     std::vector<ForkedResult> ready_;  // of jobs that could not be started
+    int result_here_ = -1;             // of a child made by fork_here
 };
 
 /// One job, waited for.

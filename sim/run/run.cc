@@ -42,6 +42,8 @@ class Run {
         listener_.set_watch(&storm_);
         cluster_.world().set_observer(&listener_);
         if (hooks.event_sink) cluster_.world().set_event_sink(hooks.event_sink);
+        cluster_.world().set_tap(hooks.tap);
+        if (hooks.begin_sink) hooks.begin_sink(cluster_.world());
     }
 
     RunResult take() {
@@ -67,6 +69,7 @@ class Run {
         const std::uint64_t events_max =
             hooks_.events_max == 0 ? events_max_default : hooks_.events_max;
         const std::function<bool()> stop = [&] {
+            if (hooks_.after_event) hooks_.after_event(world());
             return (hooks_.stop_at_first_violation &&
                     listener_.first_violation() != instant_never) ||
                    world().events() >= events_max;
@@ -200,6 +203,7 @@ class Run {
 
     void finish(bool read_to_end) {
         const Instant now = world().now();
+        if (hooks_.end_sink) hooks_.end_sink(world());
         result_.ended = world().ended();
         if (!result_.ended.has_value()) {
             judge_.finish(now, read_to_end);

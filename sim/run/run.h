@@ -19,9 +19,13 @@
 #include "sim/judge/counts.h"
 #include "sim/judge/violation.h"
 #include "sim/run/plan.h"
+#include "sim/world/observer.h"
+#include "sim/world/tap.h"
 #include "sim/world/trace.h"
 
 namespace klamm::sim {
+
+class World;
 
 struct RunHooks {
     EventSink event_sink;  // every event of the world
@@ -31,6 +35,15 @@ struct RunHooks {
     std::function<void(Instant, const FaultEvent&)> fault_sink;
     /// A line of a node's log.
     std::function<void(Instant, const std::string& node, std::string_view line)> log_sink;
+    /// Sees what the judge is told of the world; may look, and change nothing.
+    WorldObserver* observer = nullptr;
+    NetworkTap* tap = nullptr;
+    /// The nodes are there and none has started.
+    std::function<void(const World&)> begin_sink;
+    /// The run is over, and its machines are as it left them.
+    std::function<void(const World&)> end_sink;
+    /// Asked after each event: to look, or to make another run of this one (World::perturb).
+    std::function<void(World&)> after_event;
     bool stop_at_first_violation = false;
     bool keep_history = false;     // RunResult::history
     std::uint64_t events_max = 0;  // a run that needs more is a harness error; 0: a large default

@@ -15,6 +15,7 @@
 #include "sim/world/event_heap.h"
 #include "sim/world/machine.h"
 #include "sim/world/shard.h"
+#include "sim/world/tap.h"
 #include "sim/world/trace.h"
 #include "sim/world/world.h"
 
@@ -157,6 +158,7 @@ class World::Impl {
     void pump(std::uint32_t index, std::uint32_t side);
     bool leave_piece(std::uint32_t index, std::uint32_t side, std::uint64_t size);
     void emit_packet(std::uint32_t index, std::uint32_t side, std::uint64_t size);
+    void tap_left(std::uint32_t index, std::uint32_t side, std::uint64_t left, std::uint64_t part);
     void on_packet(std::uint32_t index, std::uint32_t side, std::uint64_t size);
     void hand_over(std::uint32_t index, std::uint32_t side);
     [[nodiscard]] Duration delay(const Connection& connection, std::uint32_t side,
@@ -184,6 +186,7 @@ class World::Impl {
     Plants plants_;
     Trace trace_;
     WorldObserver* observer_ = nullptr;
+    NetworkTap* tap_ = nullptr;
     EventHeap<Pending> heap_;
     Instant now_;
     std::optional<EndReport> ended_;

@@ -54,9 +54,13 @@ Shard::Shard(Machine& machine, Process& process, env::ShardIndex index, WorldObs
       observer_(observer),
       key_(fold64(fold64(machine.key, process.incarnation), index)),
       mail_last_(machine.spec.shards) {
-    turn_.draws = world_draws.fork(node_domain, fold64(machine.key, process.incarnation));
+    take_draws(world_draws);
     turn_.plants = plants->any() ? plants : nullptr;
     turn_.facts = observer != nullptr ? this : nullptr;
+}
+
+void Shard::take_draws(const Draws& world_draws) {
+    turn_.draws = world_draws.fork(node_domain, fold64(machine_.key, process_.incarnation));
 }
 
 env::ShardIndex Shard::shards() const { return machine_.spec.shards; }

@@ -68,6 +68,8 @@ class Shard final : public env::Env, public env::Disk, public env::Network, publ
 
     // --- For the world
     void begin(Instant truth, bool record);
+    /// The draws of its turns come from the world's.
+    void take_draws(const Draws& world_draws);
     /// Facts of a recorded turn that keeps this many operations of the disk (`cut_inside`: and a
     /// part of the next) and of its effects. A fact holds once the disk operations before it are
     /// done; what one appended that was cut inside is told too: the damage says what of it is not

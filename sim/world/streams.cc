@@ -127,6 +127,8 @@ void World::Impl::connect(Machine& machine, Shard& shard, ConnectEffect& effect)
     Connection& placed = *made;
     connections_.push_back(std::move(made));
     live_connections_.insert(index);
+    if (tap_ != nullptr)
+        tap_->on_connect(now_, {index, machine.id, NodeId(target), effect.to.port});
     push(now_ + delay(placed, 0, 0, handshake_n), EventKind::syn).machine = index;
     const std::int64_t timeout =
         draws_.between(net.connect_timeout_min.nanoseconds, net.connect_timeout_max.nanoseconds,
@@ -162,6 +164,7 @@ void World::Impl::on_syn(std::uint32_t index) {
     side.id = env::ConnectionId{process->connections.size()};
     side.open = true;
     side.established = true;
+    if (tap_ != nullptr) tap_->on_accept(now_, index);
     push(now_ + delay(made, 1, 0, handshake_n), EventKind::syn_ack).machine = index;
     const std::string peer = machines_[made.sides[0].machine]->spec.name + ":" +
                              std::to_string(32768 + made.key % 28232);
@@ -178,6 +181,7 @@ void World::Impl::on_syn_ack(std::uint32_t index) {
         return;
     }
     side.established = true;
+    if (tap_ != nullptr) tap_->on_established(now_, index);
     post(side.machine, side.incarnation, side.shard, env::Connected{side.id});
     pump(index, 0);
     hand_over(index, 0);
@@ -293,6 +297,7 @@ void World::Impl::emit_packet(std::uint32_t index, std::uint32_t side, std::uint
         if (size > 1 && net.split_rate > 0 &&
             draws_.happens(net.split_rate, split_domain, entity, n))
             part = 1 + draws_.below(size - 1, split_at_domain, entity, n);
+        if (tap_ != nullptr) tap_left(index, side, size, part);
         size -= part;
         const Instant arrival = std::max({way.last_arrival, now_ + delay(made, side, part, n)});
         way.last_arrival = arrival;
@@ -303,12 +308,30 @@ void World::Impl::emit_packet(std::uint32_t index, std::uint32_t side, std::uint
     }
 }
 
+/// Shows the tap a packet of `part` bytes: the first of the last `left` bytes of the wire.
+void World::Impl::tap_left(std::uint32_t index, std::uint32_t side, std::uint64_t left,
+                           std::uint64_t part) {
+    const std::deque<Buffer>& wire = connection(index)->ways[side].wire;
+    std::size_t first = wire.size();
+    std::uint64_t counted = 0;
+    while (counted < left) counted += wire[--first].size();
+    std::uint64_t skip = counted - left;
+    Bytes bytes;
+    for (; bytes.size() < part; ++first, skip = 0) {
+        const ByteView piece = wire[first].view().subspan(skip);
+        const std::size_t take = std::min<std::size_t>(piece.size(), part - bytes.size());
+        bytes.insert(bytes.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(take));
+    }
+    tap_->on_packet_left(now_, index, side, bytes);
+}
+
 void World::Impl::on_packet(std::uint32_t index, std::uint32_t side, std::uint64_t size) {
     Connection& made = *connection(index);
     Direction& way = made.ways[side];
     Side& receiver = made.sides[1 - side];
     if (blocked(made, side) || !machines_[receiver.machine]->powered) {
         way.held.push_back(size);
+        if (tap_ != nullptr) tap_->on_packet_held(now_, index, side);
         hold(index, side);
         return;
     }
@@ -327,6 +350,7 @@ void World::Impl::on_packet(std::uint32_t index, std::uint32_t side, std::uint64
         retire(index);
         return;
     }
+    if (tap_ != nullptr) tap_->on_packet_arrived(now_, index, side, size);
     way.arrived += size;
     hand_over(index, 1 - side);
 }

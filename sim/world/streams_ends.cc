@@ -73,6 +73,7 @@ void World::Impl::hang_up(std::uint32_t index, std::uint32_t side_index, Ending 
     side.open = false;
     side.lent = false;
     side.buffer = {};
+    if (tap_ != nullptr) tap_->on_over(now_, index, side_index);
     if (ending != Ending::power) {
         if (reset)
             send_reset(index, 1 - side_index, false);
@@ -87,6 +88,7 @@ void World::Impl::send_fin(std::uint32_t index, std::uint32_t side) {
     Direction& way = made.ways[side];
     if (way.fin_sent || !made.sides[1 - side].open) return;
     way.fin_sent = true;
+    if (tap_ != nullptr) tap_->on_fin_left(now_, index, side);
     way.last_arrival = std::max(way.last_arrival, now_ + delay(made, side, 0, end_n));
     Pending& pending = push(way.last_arrival, EventKind::fin);
     pending.machine = index;
@@ -96,6 +98,7 @@ void World::Impl::send_fin(std::uint32_t index, std::uint32_t side) {
 void World::Impl::send_reset(std::uint32_t index, std::uint32_t to_side, bool in_order) {
     Connection& made = *connection(index);
     if (!made.sides[to_side].open) return;
+    if (tap_ != nullptr) tap_->on_reset_left(now_, index, 1 - to_side);
     Direction& way = made.ways[1 - to_side];
     Instant when = now_ + delay(made, 1 - to_side, 0, end_n + 1);
     if (in_order) when = std::max(when, way.last_arrival);
@@ -143,6 +146,7 @@ void World::Impl::tell_closed(std::uint32_t index, std::uint32_t side_index) {
     made.ways[side_index].queue.clear();
     Direction& incoming = made.ways[1 - side_index];
     incoming.arrived = 0;
+    if (tap_ != nullptr) tap_->on_over(now_, index, side_index);
     const Side told = side;
     retire(index);
     post(told.machine, told.incarnation, told.shard, env::Closed{told.id});
@@ -282,14 +286,19 @@ void World::stall_connection(std::uint64_t key, Duration duration) {
 void World::reset_connection(std::uint64_t key) {
     const std::uint32_t index = impl_->find_connection(key);
     if (index == no_connection) return;
-    impl_->tell_closed(index, 0);
-    if (impl_->connection(index) != nullptr) impl_->tell_closed(index, 1);
+    for (std::uint32_t side = 0; side < 2; ++side) {
+        if (impl_->connection(index) == nullptr) return;
+        if (impl_->tap_ != nullptr) impl_->tap_->on_reset_left(impl_->now_, index, 1 - side);
+        impl_->tell_closed(index, side);
+    }
 }
 void World::half_open(std::uint64_t key, NodeId side) {
     const std::uint32_t index = impl_->find_connection(key);
     if (index == no_connection) return;
     const Connection& made = *impl_->connections_[index];
-    impl_->tell_closed(index, made.sides[0].machine == side.value ? 0 : 1);
+    const std::uint32_t told = made.sides[0].machine == side.value ? 0 : 1;
+    if (impl_->tap_ != nullptr) impl_->tap_->on_reset_left(impl_->now_, index, 1 - told);
+    impl_->tell_closed(index, told);
 }
 
 }  // namespace klamm::sim

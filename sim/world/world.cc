@@ -8,6 +8,7 @@ namespace klamm::sim {
 
 namespace {
 constexpr DrawDomain boot_domain = draw_domain("world.clock.boot");
+constexpr DrawDomain perturb_domain = draw_domain("world.perturb");
 
 void throw_world_ended(const AssertionPlace& place) { throw WorldEnded{place}; }
 
@@ -292,6 +293,14 @@ bool World::overwrite_file(NodeId node, std::string_view path, std::uint64_t pos
 }
 
 void World::set_observer(WorldObserver* observer) { impl_->observer_ = observer; }
+void World::set_tap(NetworkTap* tap) { impl_->tap_ = tap; }
+void World::perturb(std::uint64_t salt) {
+    impl_->draws_ = impl_->draws_.fork(perturb_domain, salt);
+    for (auto& machine : impl_->machines_) {
+        if (machine->process == nullptr) continue;
+        for (auto& shard : machine->process->shards) shard->take_draws(impl_->draws_);
+    }
+}
 Plants& World::plants() { return impl_->plants_; }
 const Draws& World::draws() const { return impl_->draws_; }
 std::uint64_t World::hash() const { return impl_->trace_.hash(); }

@@ -48,6 +48,8 @@ struct ConnectionView {
     NodeId to;
 };
 
+class NetworkTap;
+
 class World {
   public:
     explicit World(WorldOptions options);
@@ -152,6 +154,11 @@ class World {
     // --- Judging
     /// Before the first start: processes that run keep the observer and plants they started with.
     void set_observer(WorldObserver* observer);
+    /// Sees the network; nullptr: nobody does.
+    void set_tap(NetworkTap* tap);
+    /// From here on every draw is another one, named by `salt`: the past stays, luck is new. A run
+    /// that is perturbed is no longer a function of its seed alone.
+    void perturb(std::uint64_t salt);
     [[nodiscard]] Plants& plants();
     [[nodiscard]] const Draws& draws() const;
     [[nodiscard]] std::uint64_t hash() const;

@@ -91,3 +91,23 @@ TEST_CASE("forked: several jobs run at a time and each result has its index") {
     REQUIRE(results.size() == 20);
     for (const auto& [index, bytes] : results) REQUIRE(bytes == std::to_string(index * index));
 }
+
+TEST_CASE("forked: a child made in the middle of work goes on from there") {
+    ForkedJobs jobs(3);
+    int value = 1;
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        ++value;
+        if (!jobs.fork_here(i)) continue;
+        for (int k = 0; k < 10; ++k) value *= 2;
+        jobs.finish_here(std::to_string(value));
+    }
+    std::map<std::uint64_t, std::string> results;
+    while (!jobs.idle()) {
+        if (const auto result = jobs.wait(seconds(1))) {
+            REQUIRE(result->end == JobEnd::finished);
+            results[result->index] = result->bytes;
+        }
+    }
+    REQUIRE(value == 4);
+    REQUIRE(results == std::map<std::uint64_t, std::string>{{0, "2048"}, {1, "3072"}, {2, "4096"}});
+}
