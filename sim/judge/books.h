@@ -133,6 +133,14 @@ struct ChainLink {
     Offset last;
 };
 
+/// Where leader epochs begin in a log, as its leader epoch cache has them: which batches it held,
+/// since (epoch, base offset) names one batch.
+struct EpochStart {
+    LeaderEpoch epoch;
+    Offset from;
+};
+using Lineage = std::vector<EpochStart>;
+
 struct PartitionBook {
     TopicPartition partition;
     std::vector<ReplicaBook> replicas;  // the index is the bit of ReplicaMask
@@ -146,6 +154,7 @@ struct PartitionBook {
     std::vector<Departure> departures;
     std::map<LeaderEpoch, BrokerId> leaders;  // who has taken up which epoch
     std::map<LeaderEpoch, Offset> starts;     // and where its log ended then
+    std::map<LeaderEpoch, Lineage> lineages;  // and of which epochs its batches were
     LeaderEpoch leading_epoch = no_leader_epoch;
     BrokerId leading = no_broker;
     // The ledger's.

@@ -14,6 +14,24 @@ bool sufficient(const facts::PartitionCommitted& state) {
     return static_cast<std::int32_t>(state.isr.size() + state.elr.size()) >= state.min_isr;
 }
 
+/// Whether an unclean election to this state was allowed: by an administrator, who may always ask
+/// for one, or by the topic's configuration at this record.
+bool permitted(const facts::PartitionCommitted& state) {
+    return state.cause == facts::PartitionChangeCause::elected_by_administrator ||
+           state.unclean_enabled;
+}
+
+/// Where the leader epochs of the batches begin that the replica holds.
+Lineage lineage_of(const PartitionBook& book, const ReplicaBook& replica) {
+    Lineage lineage;
+    for (std::size_t i = replica.first; i < replica.held.size(); ++i) {
+        const Held& held = replica.held[i];
+        const LeaderEpoch epoch = book.batches[held.id].epoch;
+        if (lineage.empty() || lineage.back().epoch != epoch) lineage.push_back({epoch, held.base});
+    }
+    return lineage;
+}
+
 }  // namespace
 
 // Logs.
@@ -136,6 +154,7 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
     monitors.leading(book, fact, now, node);
     book.leaders.emplace(fact.epoch, node);
     book.starts.emplace(fact.epoch, fact.start);
+    book.lineages.emplace(fact.epoch, lineage_of(book, book.replicas[book.slot(node)]));
     if (fact.epoch <= book.leading_epoch) return;
     ++counts.elections;
     const bool given_up = unclean_between(book, book.leading_epoch, fact.epoch);
@@ -230,7 +249,9 @@ void Judge::State::note_election(PartitionBook& book,
     Election election;
     election.epoch = fact.leader_epoch;
     election.leader = fact.leader;
-    election.kind = *kind;
+    // One that nobody permitted is red, and excuses no loss.
+    election.kind =
+        *kind == ElectionClass::unclean && !permitted(fact) ? ElectionClass::clean : *kind;
     election.metadata_offset = fact.metadata_offset;
     if (before.has_value()) election.isr_before = before->isr;
     election.isr_after = fact.isr;
@@ -243,9 +264,10 @@ void Judge::State::note_departures(PartitionBook& book, const facts::PartitionCo
                                    const facts::PartitionCommitted& after, Instant now) {
     if (sufficient(after)) return;
     using Cause = facts::PartitionChangeCause;
-    const bool configured = after.cause == Cause::configuration ||
-                            after.cause == Cause::elected_unclean ||
-                            after.cause == Cause::elected_by_administrator;
+    const bool configured =
+        after.cause == Cause::configuration || ((after.cause == Cause::elected_unclean ||
+                                                 after.cause == Cause::elected_by_administrator) &&
+                                                permitted(after));
     for (const auto* set : {&before.isr, &before.elr}) {
         for (const BrokerId member : *set) {
             if (contains(after.isr, member) || contains(after.elr, member)) continue;

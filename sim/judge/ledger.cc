@@ -36,6 +36,17 @@ void unmatch(PartitionBook& book, std::size_t slot, BatchId id) {
     matched = std::min(matched, promised_index(book, id));
 }
 
+/// Whether the leader of `epoch` held the batch when it took that epoch up.
+bool came_with(const PartitionBook& book, LeaderEpoch epoch, const Batch& batch) {
+    if (batch.last >= book.starts.at(epoch)) return false;
+    const Lineage& lineage = book.lineages.at(epoch);
+    const auto after =
+        std::partition_point(lineage.begin(), lineage.end(),
+                             [&](const EpochStart& one) { return one.from <= batch.base; });
+    // What its log had no more at its start, retention took.
+    return after == lineage.begin() || std::prev(after)->epoch == batch.epoch;
+}
+
 const char* promise_words(PromiseKind kind) {
     return kind == PromiseKind::consumer ? "was served to a consumer"
            : kind == PromiseKind::weak   ? "was acknowledged with acks=1"
@@ -159,7 +170,7 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
         if ((batch.good & bit(slot)) == 0 && !damaged) {
             // The first later leader that came without it decided; those after it followed.
             auto first = book.starts.upper_bound(batch.epoch);
-            while (first != book.starts.end() && first->second > batch.last) ++first;
+            while (first != book.starts.end() && came_with(book, first->first, batch)) ++first;
             const bool known = first != book.starts.end();
             const LeaderEpoch epoch = known ? first->first : book.leading_epoch;
             const ReplicaBook& decided =
