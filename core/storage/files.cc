@@ -7,7 +7,9 @@
 namespace klamm::storage {
 
 std::string join_path(std::string_view directory, std::string_view name) {
-    std::string path(directory);
+    std::string path;
+    path.reserve(directory.size() + 1 + name.size());
+    path += directory;
     if (!path.empty()) path += '/';
     return path.append(name);
 }

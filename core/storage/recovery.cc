@@ -11,16 +11,40 @@ namespace {
 
 constexpr std::size_t offset_digits = 20;
 
-/// The offset that a file of a segment is named by, when `name` is one with this suffix.
-std::optional<Offset> offset_in(std::string_view name, std::string_view suffix) {
-    if (name.size() != offset_digits + suffix.size() || !name.ends_with(suffix))
+/// The files of a segment, in the order of their names, and the snapshots.
+enum class Kind : std::uint8_t { index, log, snapshot, time_index };
+
+struct SegmentName {
+    Offset base;
+    Kind kind;
+};
+
+/// What `name` says, when it is the name of such a file.
+std::optional<SegmentName> segment_name(std::string_view name) {
+    if (name.size() <= offset_digits) return std::nullopt;
+    SegmentName parsed;
+    const std::string_view suffix = name.substr(offset_digits);
+    if (suffix == ".log")
+        parsed.kind = Kind::log;
+    else if (suffix == ".index")
+        parsed.kind = Kind::index;
+    else if (suffix == ".timeindex")
+        parsed.kind = Kind::time_index;
+    else if (suffix == ".snapshot")
+        parsed.kind = Kind::snapshot;
+    else
         return std::nullopt;
-    Offset offset;
     const char* stop = name.data() + offset_digits;
-    const auto [at, error] = std::from_chars(name.data(), stop, offset.value);
-    if (error != std::errc{} || at != stop || offset.value < 0) return std::nullopt;
-    return offset;
+    const auto [at, error] = std::from_chars(name.data(), stop, parsed.base.value);
+    if (error != std::errc{} || at != stop || parsed.base.value < 0) return std::nullopt;
+    return parsed;
 }
+
+struct SegmentEntry {
+    SegmentName name;
+    std::uint64_t size;
+    [[nodiscard]] auto order() const { return std::pair(name.base, name.kind); }
+};
 
 }  // namespace
 
@@ -75,34 +99,61 @@ void Recovery::take(env::Env& env, const env::Listed& done) {
     check(start_loading(env), path_);
 }
 
+Status Recovery::remove(env::Env& env, const std::string& name) {
+    rewritten_ = true;
+    return env.disk().remove(join_path(path_, name));
+}
+
 Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEntry>& entries) {
-    std::vector<Offset> bases;
+    std::vector<SegmentEntry> files;
+    files.reserve(entries.size());
     for (const env::DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
         if (entry.name.ends_with(temporary_suffix)) {
-            KLAMM_TRY(env.disk().remove(join_path(path_, entry.name)));
-            rewritten_ = true;
+            KLAMM_TRY(remove(env, entry.name));
+        } else if (const auto name = segment_name(entry.name)) {
+            files.push_back({*name, entry.size});
+        } else {
+            sizes_[entry.name] = entry.size;
+        }
+    }
+    const auto before = [](const SegmentEntry& a, const SegmentEntry& b) {
+        return a.order() < b.order();
+    };
+    if (!std::is_sorted(files.begin(), files.end(), before))
+        std::sort(files.begin(), files.end(), before);
+    for (std::size_t from = 0, to = 0; from < files.size(); from = to) {
+        const Offset base = files[from].name.base;
+        Found found;
+        for (; to < files.size() && files[to].name.base == base; ++to) {
+            switch (files[to].name.kind) {
+                case Kind::index: found.index = files[to].size; break;
+                case Kind::log: found.log = files[to].size; break;
+                case Kind::time_index: found.time_index = files[to].size; break;
+                case Kind::snapshot:
+                    snapshots.insert(snapshots.end(), base);
+                    candidates_.push_back({base, files[to].size});
+                    break;
+            }
+        }
+        if (!found.log) {
+            // Indexes that outlived their log.
+            if (found.index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
+            if (found.time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
             continue;
         }
-        sizes_[entry.name] = entry.size;
-        if (const auto base = offset_in(entry.name, ".log")) bases.push_back(*base);
-        if (const auto at = offset_in(entry.name, ".snapshot")) snapshots.insert(*at);
+        Segment segment;
+        segment.base = base;
+        segment.size = *found.log;
+        segments.push_back(std::move(segment));
+        found_.push_back(std::move(found));
     }
-    std::sort(bases.begin(), bases.end());
-    for (const auto& [name, size] : sizes_) {
-        for (const char* suffix : {".index", ".timeindex"}) {
-            const auto base = offset_in(name, suffix);
-            if (!base || std::binary_search(bases.begin(), bases.end(), *base)) continue;
-            KLAMM_TRY(env.disk().remove(join_path(path_, name)));
-            rewritten_ = true;
-        }
-    }
-    for (const Offset base : bases) {
-        auto segment = open_segment(env.disk(), path_, base, false);
-        if (!segment.ok()) return segment.error();
-        segment->size = sizes_[segment_file(base, ".log")];
-        if (!segments.empty()) segments.back().end = base;
-        segments.push_back(std::move(*segment));
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        auto opened = open_segment(env.disk(), path_, segments[i].base, false);
+        if (!opened.ok()) return opened.error();
+        opened->size = segments[i].size;
+        if (i > 0) segments[i - 1].end = opened->base;
+        segments[i] = std::move(*opened);
     }
     return {};
 }
@@ -151,14 +202,11 @@ Status Recovery::start_loading(env::Env& env) {
         if (!opened.ok()) return opened.error();
         load(env, file, *opened, true, sizes_[name], 0);
     }
-    const std::size_t indexed = tail_only_ ? segments.size() : scan_from_;
-    for (std::size_t i = 0; i < indexed; ++i) {
+    indexed_ = tail_only_ ? segments.size() : scan_from_;
+    for (std::size_t i = 0; i < indexed_; ++i) {
         const Segment& segment = segments[i];
-        const std::string index_name = segment_file(segment.base, ".index");
-        const std::string time_index_name = segment_file(segment.base, ".timeindex");
-        indexes_[i] = {{}, {}, sizes_.contains(index_name) && sizes_.contains(time_index_name)};
-        const std::uint64_t index = sizes_[index_name];
-        const std::uint64_t time_index = sizes_[time_index_name];
+        const std::uint64_t index = found_[i].index.value_or(0);
+        const std::uint64_t time_index = found_[i].time_index.value_or(0);
         if (index > 0) load(env, File::index, segment.index, false, index, i);
         if (time_index > 0) load(env, File::time_index, segment.time_index, false, time_index, i);
     }
@@ -182,7 +230,7 @@ void Recovery::take(env::Env& env, const env::ReadDone& done) {
     }
     if (phase_ == Phase::snapshot) {
         env.disk().close(snapshot_file_);
-        const Offset at = *candidates_.rbegin();
+        const Offset at = candidates_.back().at;
         if (!done.count.ok()) {
             fail(done.count.error(), segment_file(at, ".snapshot"), true);
             return;
@@ -193,7 +241,7 @@ void Recovery::take(env::Env& env, const env::ReadDone& done) {
             start_scan(env);
             return;
         }
-        candidates_.erase(at);
+        candidates_.pop_back();
         snapshots.erase(at);
         rewritten_ = true;
         if (check(remove_if_there(env.disk(), join_path(path_, segment_file(at, ".snapshot"))),
@@ -224,10 +272,8 @@ void Recovery::loaded(env::Env&, const Load& load, ByteView bytes) {
             if (cache.ok()) epochs = std::move(*cache);
             break;
         }
-        case File::index: indexes_[load.segment].offsets.assign(bytes.begin(), bytes.end()); break;
-        case File::time_index:
-            indexes_[load.segment].times.assign(bytes.begin(), bytes.end());
-            break;
+        case File::index: found_[load.segment].offsets.assign(bytes.begin(), bytes.end()); break;
+        case File::time_index: found_[load.segment].times.assign(bytes.begin(), bytes.end()); break;
         case File::first_batch:
             if (bytes.size() >= record::batch_header_bytes) {
                 segments[load.segment].timestamp_first = record::BatchView(bytes).max_timestamp();
@@ -243,10 +289,12 @@ void Recovery::decide(env::Env& env) {
              join_path(path_, partition_metadata_file), false);
         return;
     }
-    for (auto& [i, bytes] : indexes_) {
+    for (std::size_t i = 0; i < indexed_; ++i) {
         Segment& segment = segments[i];
+        const Found& found = found_[i];
         const Timestamp first = segment.timestamp_first;
-        bool sound = bytes.found && segment.decode(bytes.offsets, bytes.times).ok();
+        bool sound =
+            found.index && found.time_index && segment.decode(found.offsets, found.times).ok();
         // Entries of a sealed segment stay below the next one's base.
         if (i + 1 < segments.size() && sound) {
             if (!segment.entries.empty()) sound = segment.entries.back().last < segment.end;
@@ -264,30 +312,25 @@ void Recovery::decide(env::Env& env) {
             tail_only_ = false;
         }
     }
-    indexes_.clear();
+    found_.clear();
     if (!epochs_found_) {
         scan_from_ = 0;
         tail_only_ = false;
         epochs.clear();
     }
-    for (const Offset at : snapshots) {
-        if (at <= hints_.recovery_point) candidates_.insert(at);
-    }
+    while (!candidates_.empty() && candidates_.back().at > hints_.recovery_point)
+        candidates_.pop_back();
     next_snapshot(env);
 }
 
 void Recovery::next_snapshot(env::Env& env) {
+    while (!candidates_.empty() && candidates_.back().size == 0) candidates_.pop_back();
     if (candidates_.empty()) {
         producers.clear(segments.front().base);
         start_scan(env);
         return;
     }
-    const std::string name = segment_file(*candidates_.rbegin(), ".snapshot");
-    if (sizes_[name] == 0) {
-        candidates_.erase(*candidates_.rbegin());
-        next_snapshot(env);
-        return;
-    }
+    const std::string name = segment_file(candidates_.back().at, ".snapshot");
     phase_ = Phase::snapshot;
     const auto opened = env.disk().open(join_path(path_, name), env::OpenMode::read);
     if (!opened.ok()) {
@@ -295,7 +338,7 @@ void Recovery::next_snapshot(env::Env& env) {
         return;
     }
     snapshot_file_ = *opened;
-    env.disk().read(*opened, 0, MutableBuffer(static_cast<std::size_t>(sizes_[name])),
+    env.disk().read(*opened, 0, MutableBuffer(static_cast<std::size_t>(candidates_.back().size)),
                     tokens_.issue(Work::recovery));
 }
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/env/env.h"
@@ -78,10 +79,13 @@ class Recovery {
         std::size_t segment;
     };
 
-    struct Indexes {
-        Bytes offsets;
+    /// What the listing and the index files say of one segment.
+    struct Found {
+        std::optional<std::uint64_t> log;  // sizes; nothing: no such file
+        std::optional<std::uint64_t> index;
+        std::optional<std::uint64_t> time_index;
+        Bytes offsets;  // content of the indexes, as far as it is loaded
         Bytes times;
-        bool found = false;  // both files were there
     };
 
     void fail(const Error& error, const std::string& file, bool disk_failed,
@@ -89,6 +93,7 @@ class Recovery {
     /// Fails on an error; true when all is well.
     bool check(const Status& status, const std::string& file);
     Status make(env::Env& env);
+    Status remove(env::Env& env, const std::string& name);
     Status sort_entries(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
     Status start_loading(env::Env& env);
     void load(env::Env& env, File file, env::FileId id, bool own_handle, std::uint64_t size,
@@ -120,12 +125,17 @@ class Recovery {
     TokenBook& tokens_;
     Phase phase_ = Phase::listing;
 
-    std::map<std::string, std::uint64_t> sizes_;  // of the files found
-    std::map<std::uint32_t, Load> loads_;         // by the low half of the token
-    std::map<std::size_t, Indexes> indexes_;
+    std::map<std::string, std::uint64_t, std::less<>> sizes_;  // of files found, but for segments'
+    std::vector<Found> found_;                                 // by segment
+    std::size_t indexed_ = 0;                                  // of the first so many, the indexes
+    std::unordered_map<std::uint32_t, Load> loads_;            // by the low half of the token
     std::optional<Uuid> topic_found_;
     bool epochs_found_ = false;
-    std::set<Offset> candidates_;  // snapshots not yet tried
+    struct Candidate {
+        Offset at;
+        std::uint64_t size;
+    };
+    std::vector<Candidate> candidates_;  // snapshots not yet tried, ascending
     env::FileId snapshot_file_ = env::FileId::none;
 
     std::size_t scan_from_ = 0;

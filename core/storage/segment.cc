@@ -4,6 +4,7 @@
 #include "core/storage/segment.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace klamm::storage {
 
@@ -13,8 +14,12 @@ constexpr std::size_t offset_digits = 20;
 
 std::string segment_file(Offset base, const char* suffix) {
     KLAMM_ASSERT(base.value >= 0);
-    std::string digits = std::to_string(base.value);
-    return std::string(offset_digits - digits.size(), '0') + digits + suffix;
+    const std::string digits = std::to_string(base.value);
+    std::string name;
+    name.reserve(offset_digits + std::string_view(suffix).size());
+    name.append(offset_digits - digits.size(), '0');
+    name += digits;
+    return name += suffix;
 }
 
 void Segment::note_batch(const record::BatchView& batch, std::uint64_t interval_bytes) {

@@ -3,7 +3,7 @@
 // remembers what it was asked for.
 
 #include <cstdint>
-#include <map>
+#include <unordered_map>
 
 #include "core/env/disk.h"
 
@@ -49,7 +49,7 @@ class TokenBook {
   private:
     TokenOwner owner_;
     std::uint32_t issued_ = 0;
-    std::map<std::uint32_t, Work> out_;
+    std::unordered_map<std::uint32_t, Work> out_;
 };
 
 }  // namespace klamm::storage

@@ -197,6 +197,31 @@ std::vector<Removed> trim(PartitionBook& book, std::size_t slot, Offset start) {
     return removed;
 }
 
+namespace {
+/// Sorted and merged, so that their ends ascend too.
+std::vector<DamagedBytes> merged(std::vector<DamagedBytes> ranges) {
+    std::sort(ranges.begin(), ranges.end(),
+              [](const DamagedBytes& a, const DamagedBytes& b) { return a.from < b.from; });
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < ranges.size(); ++i) {
+        if (ranges[i].from <= ranges[last].to)
+            ranges[last].to = std::max(ranges[last].to, ranges[i].to);
+        else
+            ranges[++last] = ranges[i];
+    }
+    if (!ranges.empty()) ranges.resize(last + 1);
+    return ranges;
+}
+
+/// Whether one of the merged ranges reaches into [from, end).
+bool overlaps(const std::vector<DamagedBytes>& ranges, std::uint64_t from, std::uint64_t end) {
+    const auto first =
+        std::upper_bound(ranges.begin(), ranges.end(), from,
+                         [](std::uint64_t at, const DamagedBytes& range) { return at < range.to; });
+    return first != ranges.end() && first->from < end;
+}
+}  // namespace
+
 std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage& what,
                             DamageKind kind, FaultId fault, Instant now) {
     ReplicaBook& replica = book.replicas[slot];
@@ -214,6 +239,7 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
             cut = std::min(cut, std::max(range.from, what.synced_length));
         }
     }
+    ranges = merged(std::move(ranges));
     std::vector<BatchId> claimed;
     Offset from{INT64_MAX};
     Offset to{0};
@@ -239,9 +265,7 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
             hit(held, end > what.synced_length);
             continue;
         }
-        for (const DamagedBytes& range : ranges) {
-            if (range.from < end && held.position < range.to) hit(held, false);
-        }
+        if (overlaps(ranges, held.position, end)) hit(held, false);
     }
     if (from < to) replica.damaged.push_back({from, to, kind, now, fault});
     return claimed;

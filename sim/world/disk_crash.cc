@@ -24,63 +24,12 @@ struct Before {
 
 using Paths = std::map<std::string, InodePointer>;
 
-/// Names that may come to mean something else, by directory.
-using Names = std::map<Inode*, std::set<std::string, std::less<>>>;
-
-/// Adds the names that mean different things in the cache and on the disk. False when a directory
-/// is among them, so that whole trees may move.
-bool add_differing(Inode& directory, Names& names) {
-    auto live = directory.entries.begin();
-    auto durable = directory.durable.begin();
-    while (live != directory.entries.end() || durable != directory.durable.end()) {
-        const int order = live == directory.entries.end() ? 1
-                          : durable == directory.durable.end()
-                              ? -1
-                              : live->first.compare(durable->first);
-        if (order == 0 && live->second == durable->second) {
-            if (live->second->is_directory && !add_differing(*live->second, names)) return false;
-            ++live;
-            ++durable;
-            continue;
-        }
-        if (order <= 0) {
-            if (live->second->is_directory) return false;
-            names[&directory].insert((live++)->first);
-        }
-        if (order >= 0) {
-            if (durable->second->is_directory) return false;
-            names[&directory].insert((durable++)->first);
-        }
-    }
-    return true;
-}
-
-/// The paths that `narrow` leaves: of files that may change and of names in `names`. Without it,
-/// all. What is left out costs no more than a look.
-template <class Changes>
-void gather(Inode& directory, const std::string& prefix, Entries Inode::*which, const Names* narrow,
-            const Changes& may_change, Paths& into) {
-    const std::set<std::string, std::less<>>* named = nullptr;
-    if (narrow != nullptr)
-        if (const auto row = narrow->find(&directory); row != narrow->end()) named = &row->second;
-    for (const auto& [name, inode] : directory.*which) {
-        if (inode->is_directory) {
-            const std::string path = prefix + name + "/";
-            if (narrow == nullptr) into.emplace(path, inode);
-            gather(*inode, path, which, narrow, may_change, into);
-        } else if (narrow == nullptr || may_change(*inode) ||
-                   (named != nullptr && named->contains(name))) {
-            into.emplace(prefix + name, inode);
-        }
-    }
-}
-
 template <class Changes>
 std::map<std::string, Before> remember(const Paths& paths, const Changes& may_change) {
     std::map<std::string, Before> before;
     for (const auto& [path, inode] : paths) {
         Before was{inode, false, {}, 0};
-        if (!inode->is_directory) {
+        if (!inode->is_directory()) {
             was.synced_length = inode->file.synced_length();
             was.remembered = may_change(*inode);
             if (was.remembered) was.content = inode->file.live();
@@ -94,7 +43,7 @@ DamageReport compare(const std::map<std::string, Before>& before, const Paths& a
     DamageReport report;
     for (const auto& [path, was] : before) {
         auto found = after.find(path);
-        const bool is_directory = was.inode->is_directory;
+        const bool is_directory = was.inode->is_directory();
         if (found == after.end()) {
             report.names.push_back({path, NameChange::lost});
         } else if (found->second != was.inode) {
@@ -102,7 +51,7 @@ DamageReport compare(const std::map<std::string, Before>& before, const Paths& a
         }
         if (is_directory) continue;
         static const Bytes nothing;
-        const bool there = found != after.end() && !found->second->is_directory;
+        const bool there = found != after.end() && !found->second->is_directory();
         const Bytes& now = there ? found->second->file.live() : nothing;
         const bool same = there && found->second == was.inode;
         if (same && !was.remembered) continue;
@@ -118,26 +67,78 @@ DamageReport compare(const std::map<std::string, Before>& before, const Paths& a
 }
 }  // namespace
 
+// --- Where names are
+
+// The path of a directory, with its last slash, in a tree whose directories are alike to cache and
+// disk; nothing when it is not in the tree.
+std::optional<std::string> DiskImage::path_of(const Inode& directory) const {
+    if (&directory == root_.get()) return std::string();
+    for (const Entry* place : directory.places) {
+        if (place->live.get() != &directory) continue;
+        auto above = path_of(*place->directory);
+        if (above) return *above + place->name + "/";
+    }
+    return std::nullopt;
+}
+
+void DiskImage::add_names(Scope& scope, const NameChangeOp& change) {
+    if (change.inode->is_directory()) scope.whole = true;
+    if (change.from) scope.names.emplace_back(change.from, change.from_name);
+    if (change.to) scope.names.emplace_back(change.to, change.to_name);
+}
+
+/// By path, on the given side: what the scope names.
+Paths DiskImage::gather(const Scope& scope, EntrySide side) const {
+    Paths paths;
+    if (scope.whole) {
+        collect(*root_, "", side, paths);
+        return paths;
+    }
+    for (const InodePointer& file : scope.files)
+        for (const Entry* place : file->places)
+            if (place->*side == file)
+                if (const auto above = path_of(*place->directory))
+                    paths.emplace(*above + place->name, file);
+    for (const auto& [directory, name] : scope.names) {
+        const Entry* entry = directory->names->find(name);
+        if (entry == nullptr || !(entry->*side) || (entry->*side)->is_directory()) continue;
+        if (const auto above = path_of(*directory)) paths.emplace(*above + name, entry->*side);
+    }
+    return paths;
+}
+
+// --- A turn that is cut
+
 void DiskImage::touch(const InodePointer& inode) {
     if (!recording_) [[likely]]
         return;
-    for (const Backup& backup : backups_)
+    if (std::find(touched_.begin(), touched_.end(), inode) == touched_.end())
+        touched_.push_back(inode);
+}
+
+void DiskImage::touch_content(const InodePointer& inode) {
+    touch(inode);
+    if (!recording_) [[likely]]
+        return;
+    for (const ContentBackup& backup : contents_backup_)
         if (backup.inode == inode) return;
-    backups_.push_back({inode, *inode});
+    contents_backup_.push_back({inode, inode->file, inode->reserved});
 }
 
 void DiskImage::begin_recording() {
     end_recording();
     recording_ = true;
-    names_backup_ = pending_names_;
+    pending_backup_ = pending_names_.size();
     used_backup_ = used_;
 }
 
 void DiskImage::end_recording() {
     recording_ = false;
     operations_.clear();
-    backups_.clear();
+    touched_.clear();
+    contents_backup_.clear();
     names_backup_.clear();
+    links_backup_.clear();
 }
 
 std::uint64_t DiskImage::recorded_bytes(std::size_t n) const {
@@ -145,98 +146,116 @@ std::uint64_t DiskImage::recorded_bytes(std::size_t n) const {
     return operations_[n].bytes.size();
 }
 
+void DiskImage::take_back() {
+    recording_ = false;
+    for (auto name = names_backup_.rbegin(); name != names_backup_.rend(); ++name)
+        name->directory->names->set_live(name->name, std::move(name->live));
+    for (auto link = links_backup_.rbegin(); link != links_backup_.rend(); ++link)
+        link->inode->linked = link->linked;
+    for (ContentBackup& content : contents_backup_) {
+        content.inode->file = std::move(content.file);
+        content.inode->reserved = content.reserved;
+    }
+    KLAMM_ASSERT(pending_names_.size() >= pending_backup_);
+    pending_names_.erase(pending_names_.begin() + static_cast<std::ptrdiff_t>(pending_backup_),
+                         pending_names_.end());
+    used_ = used_backup_;
+}
+
+void DiskImage::apply_again(const Recorded& operation, bool whole, std::uint64_t bytes) {
+    switch (operation.kind) {
+        case Recorded::Kind::name:
+            if (whole) change_name(operation.name);
+            break;
+        case Recorded::Kind::write: {
+            const std::uint64_t size = whole ? operation.bytes.size() : bytes;
+            KLAMM_ASSERT(size <= operation.bytes.size());
+            const ByteView part = ByteView(operation.bytes).first(size);
+            if (size > 0) raw_write(operation.inode, operation.position, {&part, 1}, size);
+            break;
+        }
+        case Recorded::Kind::truncate:
+            if (whole) raw_truncate(operation.inode, operation.position);
+            break;
+        case Recorded::Kind::allocate:
+            if (whole) (void)allocate(operation.inode, operation.position);
+            break;
+    }
+}
+
 DamageReport DiskImage::keep_prefix(std::size_t keep, std::uint64_t bytes) {
     KLAMM_ASSERT(recording_);
     KLAMM_ASSERT(keep <= operations_.size());
+    Scope scope;
+    for (const InodePointer& inode : touched_)
+        if (!inode->is_directory()) scope.files.push_back(inode);
+    for (const Recorded& operation : operations_)
+        if (operation.kind == Recorded::Kind::name) add_names(scope, operation.name);
     std::set<const Inode*> touched;
-    for (const Backup& backup : backups_) touched.insert(backup.inode.get());
-    const auto may_change = [&](const Inode& inode) { return touched.contains(&inode); };
-    Names names;
-    bool narrow = true;
-    for (const Recorded& operation : operations_) {
-        if (operation.kind != Recorded::Kind::name) continue;
-        const NameChangeOp& change = operation.name;
-        if (change.inode->is_directory) narrow = false;
-        if (change.from) names[change.from.get()].insert(change.from_name);
-        if (change.to) names[change.to.get()].insert(change.to_name);
-    }
-    Paths paths;
-    gather(*root_, "", &Inode::entries, narrow ? &names : nullptr, may_change, paths);
-    const auto before = remember(paths, may_change);
-    recording_ = false;
-    for (Backup& backup : backups_) *backup.inode = std::move(backup.state);
-    pending_names_ = std::move(names_backup_);
-    used_ = used_backup_;
+    for (const InodePointer& inode : touched_) touched.insert(inode.get());
+    const auto before = remember(gather(scope, &Entry::live),
+                                 [&](const Inode& inode) { return touched.contains(&inode); });
+    take_back();
     const std::vector<Recorded> operations = std::move(operations_);
     end_recording();
-    for (std::size_t i = 0; i < operations.size() && i <= keep; ++i) {
-        const Recorded& operation = operations[i];
-        const bool whole = i < keep;
-        const std::uint64_t size = whole ? operation.bytes.size() : bytes;
-        switch (operation.kind) {
-            case Recorded::Kind::name:
-                if (whole) change_name(operation.name);
-                break;
-            case Recorded::Kind::write: {
-                KLAMM_ASSERT(size <= operation.bytes.size());
-                const ByteView part = ByteView(operation.bytes).first(size);
-                if (size > 0) raw_write(operation.inode, operation.position, {&part, 1}, size);
-                break;
-            }
-            case Recorded::Kind::truncate:
-                if (whole) raw_truncate(operation.inode, operation.position);
-                break;
-            case Recorded::Kind::allocate:
-                if (whole) (void)allocate(operation.inode, operation.position);
-                break;
-        }
-    }
-    Paths after;
-    gather(*root_, "", &Inode::entries, narrow ? &names : nullptr, may_change, after);
+    for (std::size_t i = 0; i < operations.size() && i <= keep; ++i)
+        apply_again(operations[i], i < keep, bytes);
+    const Paths after = gather(scope, &Entry::live);
+    looked_at_ = before.size() + after.size();
     return compare(before, after);
 }
 
+// --- Power
+
 void DiskImage::recount(const Inode& directory) {
-    for (const auto& [name, inode] : directory.entries) {
-        inode->linked = true;
-        inode->reserved = 0;
-        if (inode->is_directory)
-            recount(*inode);
+    for (const auto& entry : directory.names->entries()) {
+        if (!entry->live) continue;
+        Inode& inode = *entry->live;
+        inode.linked = true;
+        inode.reserved = 0;
+        if (inode.is_directory())
+            recount(inode);
         else
-            used_ += footprint(*inode);
+            used_ += footprint(inode);
     }
 }
 
-DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
-    end_recording();
-    const auto not_durable = [](const Inode& inode) { return !inode.file.is_durable(); };
-    Names names;
-    bool narrow = add_differing(*root_, names);
-    for (const NameChangeOp& change : pending_names_) {
-        if (change.inode->is_directory) narrow = false;
-        if (change.from) names[change.from.get()].insert(change.from_name);
-        if (change.to) names[change.to.get()].insert(change.to_name);
+DiskImage::Scope DiskImage::scope_of_power_loss() const {
+    Scope scope;
+    for (const std::weak_ptr<Inode>& one : unsynced_)
+        if (InodePointer inode = one.lock(); inode && !inode->file.is_durable())
+            scope.files.push_back(std::move(inode));
+    for (const Entry* entry : differing_) {
+        const bool of_directories = (entry->live && entry->live->is_directory()) ||
+                                    (entry->durable && entry->durable->is_directory());
+        if (of_directories) scope.whole = true;
     }
-    const Names* only = narrow ? &names : nullptr;
-    Paths paths;
-    gather(*root_, "", &Inode::entries, only, not_durable, paths);
-    const auto before = remember(paths, not_durable);
+    if (!scope.whole)
+        for (const Entry* entry : differing_)
+            scope.names.emplace_back(entry->directory->shared_from_this(), entry->name);
+    for (const NameChangeOp& change : pending_names_) add_names(scope, change);
+    return scope;
+}
+
+/// ext4_ordered: the place in the journal up to which everything survives, drawn among the
+/// operations that are pending, so that every prefix of them occurs.
+std::uint64_t DiskImage::draw_cut(const Paths& files, const Draws& draws,
+                                  std::uint64_t entity) const {
+    std::vector<std::uint64_t> pending;
+    for (const NameChangeOp& change : pending_names_) pending.push_back(change.sequence);
+    for (const auto& [path, inode] : files)
+        if (!inode->is_directory() && inode->file.pending_max() > journal_.committed)
+            inode->file.pending_sequences(pending);
+    std::erase_if(pending, [this](std::uint64_t s) { return s <= journal_.committed; });
+    std::sort(pending.begin(), pending.end());
+    pending.erase(std::unique(pending.begin(), pending.end()), pending.end());
+    const std::uint64_t n = draws.below(pending.size() + 1, journal_domain, entity, pending.size());
+    return n == pending.size() ? journal_.sequence : pending[n] - 1;
+}
+
+/// Which of the pending names reach the disk.
+void DiskImage::settle_names(const Draws& draws, std::uint64_t entity, std::uint64_t cut) {
     const bool ordered = journal_.mode == CrashMode::ext4_ordered;
-    std::uint64_t cut = journal_.sequence;
-    if (ordered) {
-        // Draw among the operations that are pending, so that every prefix of them occurs.
-        std::vector<std::uint64_t> pending;
-        for (const NameChangeOp& change : pending_names_) pending.push_back(change.sequence);
-        for (const auto& [path, was] : before)
-            if (!was.inode->is_directory && was.inode->file.pending_max() > journal_.committed)
-                was.inode->file.pending_sequences(pending);
-        std::erase_if(pending, [this](std::uint64_t s) { return s <= journal_.committed; });
-        std::sort(pending.begin(), pending.end());
-        pending.erase(std::unique(pending.begin(), pending.end()), pending.end());
-        const std::uint64_t n =
-            draws.below(pending.size() + 1, journal_domain, entity, pending.size());
-        cut = n == pending.size() ? journal_.sequence : pending[n] - 1;
-    }
     std::map<std::uint64_t, std::uint64_t> repeats;
     for (const NameChangeOp& change : pending_names_) {
         const std::uint64_t name = fold64(
@@ -248,32 +267,36 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
         if (kept) apply_durable(change);
     }
     pending_names_.clear();
-    Paths survivors;
-    gather(*root_, "", &Inode::durable, only, not_durable, survivors);
-    std::set<const Inode*> touched;
-    for (const auto& [path, was] : before) touched.insert(was.inode.get());
-    for (const auto& [path, inode] : survivors) touched.insert(inode.get());
-    if (narrow) {
-        for (const auto& [directory, changed] : names) {
-            for (const std::string& name : changed) {
-                const auto kept = directory->durable.find(name);
-                if (kept == directory->durable.end())
-                    directory->entries.erase(name);
-                else
-                    directory->entries[name] = kept->second;
-            }
-        }
-    } else {
-        root_->entries = root_->durable;
+}
+
+void DiskImage::forget_unsynced() {
+    for (const std::weak_ptr<Inode>& one : unsynced_)
+        if (const InodePointer inode = one.lock()) inode->listed = false;
+    unsynced_.clear();
+}
+
+DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
+    end_recording();
+    Scope scope = scope_of_power_loss();
+    const Paths paths = gather(scope, &Entry::live);
+    const auto before =
+        remember(paths, [](const Inode& inode) { return !inode.file.is_durable(); });
+    const std::uint64_t cut = journal_.mode == CrashMode::ext4_ordered
+                                  ? draw_cut(paths, draws, entity)
+                                  : journal_.sequence;
+    settle_names(draws, entity, cut);
+    const Paths survivors = gather(scope, &Entry::durable);
+    const bool whole = scope.whole || any_reserved_;
+    if (!whole)
+        for (const auto& [path, inode] : paths) used_ -= footprint(*inode);
+    // Nothing differs afterwards. A directory that is lost takes its entries out of the list.
+    while (!differing_.empty()) {
+        const Entry& entry = *differing_.back();
+        entry.directory->names->set_live(entry.name, entry.durable);
     }
     std::vector<TruncateUndone> undone;
-    std::map<const Inode*, bool> seen;
     for (const auto& [path, inode] : survivors) {
-        if (!seen.emplace(inode.get(), true).second) continue;
-        if (inode->is_directory) {
-            inode->entries = inode->durable;
-            continue;
-        }
+        if (inode->is_directory() || inode->file.is_durable()) continue;
         std::vector<TruncateUndone> of_file;
         inode->file.crash({&options_, draws, fold64(entity, inode->key), cut}, of_file);
         if (of_file.empty()) continue;
@@ -285,13 +308,24 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
             undone.push_back(std::move(one));
         }
     }
-    used_ = 0;
-    recount(*root_);
+    forget_unsynced();
     journal_.committed = journal_.sequence;
-    Paths after;
-    gather(
-        *root_, "", &Inode::entries, only,
-        [&](const Inode& inode) { return touched.contains(&inode); }, after);
+    scope.files.clear();
+    for (const Paths* side : {&paths, &survivors})
+        for (const auto& [path, inode] : *side)
+            if (!inode->is_directory()) scope.files.push_back(inode);
+    const Paths after = gather(scope, &Entry::live);
+    if (whole) {
+        used_ = 0;
+        recount(*root_);
+        any_reserved_ = false;
+    } else {
+        for (const auto& [path, inode] : after) {
+            inode->linked = true;
+            used_ += footprint(*inode);
+        }
+    }
+    looked_at_ = paths.size() + survivors.size() + after.size();
     DamageReport report = compare(before, after);
     report.truncates_undone = std::move(undone);
     return report;

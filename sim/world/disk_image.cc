@@ -24,6 +24,8 @@ void DiskImage::wipe() {
     end_recording();
     pending_names_.clear();
     used_ = 0;
+    unsynced_.clear();
+    any_reserved_ = false;
     root_ = make_inode("", true);
 }
 
@@ -31,7 +33,9 @@ InodePointer DiskImage::make_inode(std::string_view path, bool is_directory) {
     const std::uint64_t key = digest64(as_bytes(path), key_);
     std::uint32_t unit = options_.unit_bytes;
     if (unit == 0) unit = Draws(key_).happens(500'000, unit_size_domain, key, 0) ? 512 : 4096;
-    return std::make_shared<Inode>(Inode{key, is_directory, true, 0, FileImage(unit), {}, {}});
+    auto inode = std::make_shared<Inode>(key, unit);
+    if (is_directory) inode->names = std::make_unique<NameTable>(*inode, differing_);
+    return inode;
 }
 
 Result<DiskImage::Place> DiskImage::locate(std::string_view path) const {
@@ -41,10 +45,10 @@ Result<DiskImage::Place> DiskImage::locate(std::string_view path) const {
         const std::string_view name = path.substr(0, slash);
         if (!valid_component(name)) return Failure::invalid;
         if (slash == std::string_view::npos) return Place{std::move(directory), name};
-        auto found = directory->entries.find(name);
-        if (found == directory->entries.end()) return Failure::not_found;
-        if (!found->second->is_directory) return Failure::invalid;
-        directory = found->second;
+        InodePointer found = directory->names->live(name);
+        if (!found) return Failure::not_found;
+        if (!found->is_directory()) return Failure::invalid;
+        directory = std::move(found);
         path.remove_prefix(slash + 1);
     }
 }
@@ -53,18 +57,16 @@ InodePointer DiskImage::find(std::string_view path) const {
     if (path.empty()) return root_;
     auto place = locate(path);
     if (!place) return nullptr;
-    auto found = place->directory->entries.find(place->name);
-    return found == place->directory->entries.end() ? nullptr : found->second;
+    return place->directory->names->live(place->name);
 }
 
 Result<InodePointer> DiskImage::open(std::string_view path, env::OpenMode mode) {
     auto place = locate(path);
     if (!place) return place.error();
-    auto found = place->directory->entries.find(place->name);
-    if (found != place->directory->entries.end()) {
+    if (InodePointer found = place->directory->names->live(place->name)) {
         if (mode == env::OpenMode::create_new) return Failure::exists;
-        if (found->second->is_directory) return Failure::invalid;
-        return found->second;
+        if (found->is_directory()) return Failure::invalid;
+        return found;
     }
     if (mode == env::OpenMode::read || mode == env::OpenMode::write) return Failure::not_found;
     InodePointer inode = make_inode(path, false);
@@ -76,7 +78,7 @@ Result<InodePointer> DiskImage::open(std::string_view path, env::OpenMode mode) 
 Status DiskImage::mkdir(std::string_view path) {
     auto place = locate(path);
     if (!place) return place.error();
-    if (place->directory->entries.contains(place->name)) return Failure::exists;
+    if (place->directory->names->live(place->name)) return Failure::exists;
     InodePointer inode = make_inode(path, true);
     change_name({nullptr, {}, place->directory, std::string(place->name), inode, 0});
     return {};
@@ -85,19 +87,17 @@ Status DiskImage::mkdir(std::string_view path) {
 Status DiskImage::rename(std::string_view from, std::string_view to) {
     auto source = locate(from);
     if (!source) return source.error();
-    auto found = source->directory->entries.find(source->name);
-    if (found == source->directory->entries.end()) return Failure::not_found;
-    InodePointer inode = found->second;
+    const InodePointer inode = source->directory->names->live(source->name);
+    if (!inode) return Failure::not_found;
     auto target = locate(to);
     if (!target) return target.error();
-    if (inode->is_directory && to.size() > from.size() && to.starts_with(from) &&
+    if (inode->is_directory() && to.size() > from.size() && to.starts_with(from) &&
         to[from.size()] == '/')
         return Failure::invalid;
-    auto old = target->directory->entries.find(target->name);
-    if (old != target->directory->entries.end()) {
-        if (old->second == inode) return {};
-        if (old->second->is_directory != inode->is_directory) return Failure::invalid;
-        if (!old->second->entries.empty()) return Failure::exists;
+    if (const InodePointer old = target->directory->names->live(target->name)) {
+        if (old == inode) return {};
+        if (old->is_directory() != inode->is_directory()) return Failure::invalid;
+        if (old->is_directory() && old->names->live_count() > 0) return Failure::exists;
     }
     change_name({source->directory, std::string(source->name), target->directory,
                  std::string(target->name), inode, 0});
@@ -107,44 +107,46 @@ Status DiskImage::rename(std::string_view from, std::string_view to) {
 Status DiskImage::remove(std::string_view path) {
     auto place = locate(path);
     if (!place) return place.error();
-    auto found = place->directory->entries.find(place->name);
-    if (found == place->directory->entries.end()) return Failure::not_found;
-    InodePointer inode = found->second;
-    if (!inode->entries.empty()) return Failure::exists;
+    const InodePointer inode = place->directory->names->live(place->name);
+    if (!inode) return Failure::not_found;
+    if (inode->is_directory() && inode->names->live_count() > 0) return Failure::exists;
     change_name({place->directory, std::string(place->name), nullptr, {}, inode, 0});
     return {};
 }
 
-void DiskImage::link(Inode& inode, bool linked) {
-    if (inode.linked == linked) return;
-    inode.linked = linked;
+void DiskImage::link(const InodePointer& inode, bool linked) {
+    if (inode->linked == linked) return;
+    if (recording_) links_backup_.push_back({inode, inode->linked});
+    inode->linked = linked;
     if (linked)
-        used_ += footprint(inode);
+        used_ += footprint(*inode);
     else
-        used_ -= footprint(inode);
+        used_ -= footprint(*inode);
 }
 
 std::uint64_t DiskImage::footprint(const Inode& inode) {
     return std::max(inode.file.length(), inode.reserved);
 }
 
+void DiskImage::set_live(const InodePointer& directory, const std::string& name,
+                         InodePointer inode) {
+    touch(directory);
+    if (recording_) names_backup_.push_back({directory, name, directory->names->live(name)});
+    directory->names->set_live(name, std::move(inode));
+}
+
 void DiskImage::change_name(NameChangeOp change) {
     touch(change.inode);
-    if (change.from) {
-        touch(change.from);
-        change.from->entries.erase(change.from_name);
-    }
+    if (change.from) set_live(change.from, change.from_name, nullptr);
     if (change.to) {
-        touch(change.to);
-        InodePointer& entry = change.to->entries[change.to_name];
-        if (entry) {
-            touch(entry);
-            link(*entry, false);
+        if (const InodePointer old = change.to->names->live(change.to_name)) {
+            touch(old);
+            link(old, false);
         }
-        entry = change.inode;
-        link(*change.inode, true);
+        set_live(change.to, change.to_name, change.inode);
+        link(change.inode, true);
     } else {
-        link(*change.inode, false);
+        link(change.inode, false);
     }
     change.sequence = ++journal_.sequence;
     if (recording_) operations_.push_back({Recorded::Kind::name, change, nullptr, 0, {}});
@@ -172,7 +174,8 @@ Status DiskImage::write(const InodePointer& inode, std::uint64_t position,
 
 void DiskImage::raw_write(const InodePointer& inode, std::uint64_t position,
                           std::span<const ByteView> parts, std::uint64_t size) {
-    touch(inode);
+    touch_content(inode);
+    note_unsynced(inode);
     std::vector<ByteView> shorter;
     std::uint64_t total = 0;
     for (const ByteView part : parts) total += part.size();
@@ -203,7 +206,8 @@ Status DiskImage::truncate(const InodePointer& inode, std::uint64_t length) {
 }
 
 void DiskImage::raw_truncate(const InodePointer& inode, std::uint64_t length) {
-    touch(inode);
+    touch_content(inode);
+    note_unsynced(inode);
     const std::uint64_t before = footprint(*inode);
     if (length < inode->file.length()) inode->reserved = 0;
     inode->file.truncate(length, journal_);
@@ -215,8 +219,9 @@ Status DiskImage::allocate(const InodePointer& inode, std::uint64_t length) {
     const std::uint64_t held = footprint(*inode);
     if (length <= held) return {};
     if (length - held > space()) return Failure::no_space;
-    touch(inode);
+    touch_content(inode);
     inode->reserved = length;
+    any_reserved_ = true;
     if (inode->linked) used_ += length - held;
     if (recording_) operations_.push_back({Recorded::Kind::allocate, {}, inode, length, {}});
     return {};
@@ -229,46 +234,72 @@ std::uint64_t DiskImage::space() const {
 Result<std::vector<env::DirectoryEntry>> DiskImage::list(std::string_view path) const {
     const InodePointer directory = find(path);
     if (!directory) return Failure::not_found;
-    if (!directory->is_directory) return Failure::invalid;
+    if (!directory->is_directory()) return Failure::invalid;
     std::vector<env::DirectoryEntry> result;
-    result.reserve(directory->entries.size());
-    for (const auto& [name, inode] : directory->entries)
+    result.reserve(directory->names->live_count());
+    for (const auto& entry : directory->names->entries()) {
+        if (!entry->live) continue;
+        const bool is_directory = entry->live->is_directory();
         result.push_back(
-            {name, inode->is_directory, inode->is_directory ? 0 : inode->file.length()});
+            {entry->name, is_directory, is_directory ? 0 : entry->live->file.length()});
+    }
     return result;
 }
 
+// Called before a change. What is synced meanwhile stays in the list until it has grown again.
+void DiskImage::note_unsynced(const InodePointer& inode) {
+    if (inode->listed) return;
+    if (unsynced_.size() >= unsynced_max_) forget_synced();
+    inode->listed = true;
+    unsynced_.push_back(inode);
+}
+
+void DiskImage::forget_synced() {
+    constexpr std::size_t unsynced_max_least = 64;
+    std::erase_if(unsynced_, [](const std::weak_ptr<Inode>& one) {
+        const InodePointer inode = one.lock();
+        if (inode && !inode->file.is_durable()) return false;
+        if (inode) inode->listed = false;
+        return true;
+    });
+    unsynced_max_ = std::max(unsynced_max_least, 2 * unsynced_.size());
+}
+
 DiskImage::SyncMark DiskImage::begin_sync(Inode& inode) {
-    return {inode.is_directory ? 0 : inode.file.seal(), journal_.sequence++};
+    return {inode.is_directory() ? 0 : inode.file.seal(), journal_.sequence++};
 }
 
 void DiskImage::complete_sync(Inode& inode, SyncMark mark) {
-    if (!inode.is_directory) inode.file.synced(mark.layer);
+    if (!inode.is_directory()) inode.file.synced(mark.layer);
     if (journal_.mode == CrashMode::ext4_ordered) {
         journal_.committed = std::max(journal_.committed, mark.sequence);
         commit_names(nullptr, mark.sequence);
-    } else if (inode.is_directory) {
+    } else if (inode.is_directory()) {
         commit_names(&inode, mark.sequence);
     }
 }
 
 void DiskImage::fail_sync(Inode& inode, SyncMark mark, const Draws& draws, std::uint64_t entity) {
-    if (!inode.is_directory) inode.file.sync_failed(mark.layer, draws, fold64(entity, inode.key));
+    if (!inode.is_directory()) inode.file.sync_failed(mark.layer, draws, fold64(entity, inode.key));
 }
 
 void DiskImage::apply_durable(const NameChangeOp& change) {
+    const InodePointer& inode = change.inode;
     if (change.from) {
-        auto found = change.from->durable.find(change.from_name);
-        if (found != change.from->durable.end() && found->second == change.inode) {
-            const bool emptied = change.to != nullptr || change.inode->durable.empty();
-            if (emptied) change.from->durable.erase(found);
+        const Entry* entry = change.from->names->find(change.from_name);
+        if (entry != nullptr && entry->durable == inode) {
+            const bool emptied = change.to != nullptr || !inode->is_directory() ||
+                                 inode->names->durable_count() == 0;
+            if (emptied) change.from->names->set_durable(change.from_name, nullptr);
         } else if (change.to) {
             // An earlier rename of it was lost: it must not keep two names.
-            std::erase_if(change.from->durable,
-                          [&](const auto& entry) { return entry.second == change.inode; });
+            const std::vector<Entry*> places = inode->places;
+            for (Entry* place : places)
+                if (place->directory == change.from.get() && place->durable == inode)
+                    change.from->names->set_durable(std::string(place->name), nullptr);
         }
     }
-    if (change.to) change.to->durable[change.to_name] = change.inode;
+    if (change.to) change.to->names->set_durable(change.to_name, inode);
 }
 
 void DiskImage::commit_names(const Inode* directory, std::uint64_t sequence) {
@@ -281,21 +312,23 @@ void DiskImage::commit_names(const Inode* directory, std::uint64_t sequence) {
     });
 }
 
-void DiskImage::collect(const Inode& directory, const std::string& prefix, bool durable,
+void DiskImage::collect(const Inode& directory, const std::string& prefix, EntrySide side,
                         std::map<std::string, InodePointer>& into) {
-    for (const auto& [name, inode] : durable ? directory.durable : directory.entries) {
-        if (inode->is_directory) {
-            into.emplace(prefix + name + "/", inode);
-            collect(*inode, prefix + name + "/", durable, into);
+    for (const auto& entry : directory.names->entries()) {
+        const InodePointer& inode = (*entry).*side;
+        if (!inode) continue;
+        if (inode->is_directory()) {
+            into.emplace(prefix + entry->name + "/", inode);
+            collect(*inode, prefix + entry->name + "/", side, into);
         } else {
-            into.emplace(prefix + name, inode);
+            into.emplace(prefix + entry->name, inode);
         }
     }
 }
 
 std::map<std::string, InodePointer> DiskImage::files() const {
     std::map<std::string, InodePointer> all;
-    collect(*root_, "", false, all);
+    collect(*root_, "", &Entry::live, all);
     return all;
 }
 
@@ -307,9 +340,9 @@ std::vector<std::string> DiskImage::paths() const {
 
 std::optional<Bytes> DiskImage::durable_bytes(std::string_view path) const {
     std::map<std::string, InodePointer> all;
-    collect(*root_, "", true, all);
+    collect(*root_, "", &Entry::durable, all);
     auto found = all.find(std::string(path));
-    if (found == all.end() || found->second->is_directory) return std::nullopt;
+    if (found == all.end() || found->second->is_directory()) return std::nullopt;
     return found->second->file.durable();
 }
 
@@ -321,21 +354,23 @@ void DiskImage::put(std::string_view path, ByteView bytes) {
          slash = rest.find('/')) {
         const std::string name(rest.substr(0, slash));
         so_far += name;
-        InodePointer& entry = directory->entries[name];
-        if (!entry) entry = make_inode(so_far, true);
-        KLAMM_ASSERT(entry->is_directory);
-        directory->durable[name] = entry;
-        directory = entry;
+        InodePointer next = directory->names->live(name);
+        if (!next) next = make_inode(so_far, true);
+        KLAMM_ASSERT(next->is_directory());
+        directory->names->set_live(name, next);
+        directory->names->set_durable(name, next);
+        directory = std::move(next);
         so_far += '/';
         rest.remove_prefix(slash + 1);
     }
-    InodePointer& entry = directory->entries[std::string(rest)];
-    if (!entry) entry = make_inode(path, false);
-    KLAMM_ASSERT(!entry->is_directory);
-    directory->durable[std::string(rest)] = entry;
-    used_ -= std::min(used_, footprint(*entry));
-    entry->file.put(bytes);
-    used_ += footprint(*entry);
+    InodePointer inode = directory->names->live(rest);
+    if (!inode) inode = make_inode(path, false);
+    KLAMM_ASSERT(!inode->is_directory());
+    directory->names->set_live(rest, inode);
+    directory->names->set_durable(rest, inode);
+    used_ -= std::min(used_, footprint(*inode));
+    inode->file.put(bytes);
+    used_ += footprint(*inode);
 }
 
 }  // namespace klamm::sim

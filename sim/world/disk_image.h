@@ -4,8 +4,11 @@
 // directories after a sync of either. It acts and keeps the record; durations, failures and chance
 // but for crashes are decided by who calls it.
 //
-// For a kill within a turn the turn's changes are recorded: first touch keeps the old state of an
-// inode, and the operations can be applied again up to a prefix.
+// For a kill within a turn the turn's changes are recorded: first touch keeps the old content of a
+// file and the old meaning of a name, and the operations can be applied again up to a prefix.
+//
+// A crash costs what it may change: the unsynced files and the names that differ. Only where a
+// directory's own name is among these is the whole tree gone through.
 
 #include <limits>
 #include <map>
@@ -17,23 +20,9 @@
 
 #include "core/base/result.h"
 #include "core/env/disk.h"
-#include "sim/world/file_image.h"
+#include "sim/world/inode.h"
 
 namespace klamm::sim {
-
-struct Inode;
-using InodePointer = std::shared_ptr<Inode>;
-using Entries = std::map<std::string, InodePointer, std::less<>>;
-
-struct Inode {
-    std::uint64_t key;  // of its draws: digest of the path it was made with
-    bool is_directory;
-    bool linked = true;
-    std::uint64_t reserved = 0;
-    FileImage file;
-    Entries entries;  // of a directory: as the cache shows it
-    Entries durable;  // as the disk has it
-};
 
 class DiskImage {
   public:
@@ -81,6 +70,8 @@ class DiskImage {
     /// Loses power. `entity` names machine and incarnation.
     DamageReport power_loss(const Draws& draws, std::uint64_t entity);
     void wipe();
+    /// How many names the last crash had to look at: the measure of its cost.
+    [[nodiscard]] std::size_t looked_at() const { return looked_at_; }
 
     // --- For judges and tests.
     [[nodiscard]] std::map<std::string, InodePointer> files() const;
@@ -104,9 +95,19 @@ class DiskImage {
         std::uint64_t position = 0;  // or length
         Bytes bytes;
     };
-    struct Backup {
+    struct ContentBackup {
         InodePointer inode;
-        Inode state;
+        FileImage file;
+        std::uint64_t reserved;
+    };
+    struct NameBackup {
+        InodePointer directory;
+        std::string name;
+        InodePointer live;
+    };
+    struct LinkBackup {
+        InodePointer inode;
+        bool linked;
     };
     struct Place {
         InodePointer directory;
@@ -119,26 +120,56 @@ class DiskImage {
     static void apply_durable(const NameChangeOp& change);
     void commit_names(const Inode* directory, std::uint64_t sequence);
     void touch(const InodePointer& inode);
+    void touch_content(const InodePointer& inode);
+    void set_live(const InodePointer& directory, const std::string& name, InodePointer inode);
     void raw_write(const InodePointer& inode, std::uint64_t position,
                    std::span<const ByteView> parts, std::uint64_t size);
     void raw_truncate(const InodePointer& inode, std::uint64_t length);
     [[nodiscard]] static std::uint64_t footprint(const Inode& inode);
-    void link(Inode& inode, bool linked);
-    static void collect(const Inode& directory, const std::string& prefix, bool durable,
+    void link(const InodePointer& inode, bool linked);
+    void note_unsynced(const InodePointer& inode);
+    void forget_synced();
+    void forget_unsynced();
+    void take_back();
+    void apply_again(const Recorded& operation, bool whole, std::uint64_t bytes);
+    [[nodiscard]] std::optional<std::string> path_of(const Inode& directory) const;
+    static void collect(const Inode& directory, const std::string& prefix, EntrySide side,
                         std::map<std::string, InodePointer>& into);
     void recount(const Inode& directory);
+
+    /// What a crash may change: all of the tree (`whole`), or these files and these names.
+    struct Scope {
+        bool whole = false;
+        std::vector<InodePointer> files;
+        std::vector<std::pair<InodePointer, std::string>> names;  // by directory
+    };
+    static void add_names(Scope& scope, const NameChangeOp& change);
+    [[nodiscard]] std::map<std::string, InodePointer> gather(const Scope& scope,
+                                                             EntrySide side) const;
+    [[nodiscard]] Scope scope_of_power_loss() const;
+    [[nodiscard]] std::uint64_t draw_cut(const std::map<std::string, InodePointer>& files,
+                                         const Draws& draws, std::uint64_t entity) const;
+    void settle_names(const Draws& draws, std::uint64_t entity, std::uint64_t cut);
 
     std::uint64_t key_;
     DiskOptions options_;
     Journal journal_;
+    Differing differing_;
     InodePointer root_;
     std::vector<NameChangeOp> pending_names_;
+    std::vector<std::weak_ptr<Inode>> unsynced_;  // every file that may have unsynced changes
+    std::size_t unsynced_max_ = 0;                // at which those that have none are dropped
+    bool any_reserved_ = false;
     std::uint64_t used_ = 0;
 
+    std::size_t looked_at_ = 0;
     bool recording_ = false;
     std::vector<Recorded> operations_;
-    std::vector<Backup> backups_;
-    std::vector<NameChangeOp> names_backup_;
+    std::vector<InodePointer> touched_;
+    std::vector<ContentBackup> contents_backup_;
+    std::vector<NameBackup> names_backup_;
+    std::vector<LinkBackup> links_backup_;
+    std::size_t pending_backup_ = 0;  // how many names were pending
     std::uint64_t used_backup_ = 0;
 };
 

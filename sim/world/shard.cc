@@ -278,7 +278,7 @@ void Shard::sync_directory(std::string_view path, env::Token token) {
     fold(fold64(code(Call::sync_directory), token));
     fold(path);
     SyncEffect effect{machine_.disk.find(path), {0, 0}, 0, token};
-    if (effect.inode && !effect.inode->is_directory) effect.inode = nullptr;
+    if (effect.inode && !effect.inode->is_directory()) effect.inode = nullptr;
     if (effect.inode) effect.mark = machine_.disk.begin_sync(*effect.inode);
     effects_.emplace_back(std::move(effect));
 }

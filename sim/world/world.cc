@@ -270,7 +270,7 @@ void World::set_cpu_options(NodeId node, const CpuOptions& options) {
 }
 const Bytes* World::file_bytes(NodeId node, std::string_view path) const {
     const InodePointer inode = impl_->machine(node).disk.find(path);
-    return inode && !inode->is_directory ? &inode->file.live() : nullptr;
+    return inode && !inode->is_directory() ? &inode->file.live() : nullptr;
 }
 std::optional<Bytes> World::durable_bytes(NodeId node, std::string_view path) const {
     return impl_->machine(node).disk.durable_bytes(path);
@@ -285,7 +285,7 @@ void World::put_file(NodeId node, std::string_view path, ByteView bytes) {
 bool World::overwrite_file(NodeId node, std::string_view path, std::uint64_t position,
                            ByteView bytes) {
     const InodePointer inode = impl_->machine(node).disk.find(path);
-    if (!inode || inode->is_directory) return false;
+    if (!inode || inode->is_directory()) return false;
     const std::uint64_t length = inode->file.length();
     if (position > length || bytes.size() > length - position) return false;
     inode->file.overwrite(position, bytes);
