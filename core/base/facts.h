@@ -146,6 +146,15 @@ struct CorruptReceived {
     BrokerId from;
 };
 
+/// A leader has judged a follower's fetch: served from `offset`, or told where the logs part.
+struct FollowerFetched {
+    TopicPartition partition;
+    LeaderEpoch epoch;
+    BrokerId replica;
+    Offset offset;
+    bool diverging;
+};
+
 /// Why the controller wrote a partition's record.
 enum class PartitionChangeCause : std::uint8_t {
     created,
@@ -247,7 +256,7 @@ using Fact = std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened,
                           LogOffline, Leading, Following, HighWatermarkMoved, IsrProposed,
                           ProduceAnswered, ConsumerServed, PartitionCommitted, BrokerRegistered,
                           BrokerFencing, SendInvoked, SendReturned, PollInvoked, PollReturned,
-                          LatestInvoked, LatestReturned, CorruptReceived>;
+                          LatestInvoked, LatestReturned, CorruptReceived, FollowerFetched>;
 
 /// Where facts go. `wanted()` is a plain load: nobody builds a fact that nobody wants.
 class Facts {

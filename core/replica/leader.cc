@@ -103,6 +103,9 @@ FetchDecision LeaderState::on_follower_fetch(const Turn& turn, const ClusterImag
             diverging = fetch.epoch_end;
     }
     if (diverging) {
+        if (turn.facts_wanted())
+            turn.state(facts::FollowerFetched{partition_, epoch_, fetch.replica, fetch.fetch_offset,
+                                              true});
         FetchDecision decision{ErrorCode::none, diverging, {}};
         // KAFKA-13141: what diverges is not this log, however far it reaches.
         if (turn.planted(Bug::diverging_fetch_advances_hw)) [[unlikely]] {
@@ -118,6 +121,9 @@ FetchDecision LeaderState::on_follower_fetch(const Turn& turn, const ClusterImag
         broker->epoch > fetch.broker_epoch)
         return {ErrorCode::not_leader_or_follower, std::nullopt, {}};
 
+    if (turn.facts_wanted())
+        turn.state(
+            facts::FollowerFetched{partition_, epoch_, fetch.replica, fetch.fetch_offset, false});
     record_fetch(turn, fetch, remote->second);
     FetchDecision decision;
     decision.effects.propose = propose_expand(turn, image, fetch.replica);

@@ -46,6 +46,19 @@ env::NodeFactory metadata_factory(MetadataSettings settings) {
     };
 }
 
+std::uint64_t Administration::digest() const {
+    const auto of = [](const TopicPartition& partition) {
+        return fold64(digest64(ByteView(partition.topic.bytes)),
+                      static_cast<std::uint64_t>(partition.partition.value));
+    };
+    if (const auto* move = std::get_if<MoveLeader>(&command_))
+        return fold64(of(move->partition), static_cast<std::uint64_t>(move->to.value));
+    if (const auto* elect = std::get_if<ElectUnclean>(&command_))
+        return fold64(of(elect->partition), 1);
+    const auto& config = std::get<ChangeConfig>(command_);
+    return digest64(as_bytes(config.key), digest64(as_bytes(config.value)));
+}
+
 void MetadataNode::handle(env::Env& env, env::Event event) {
     env_ = &env;
     take(event);
@@ -98,6 +111,9 @@ void MetadataNode::take(env::Event& event) {
         inbound_.drained(*env_, *drained);
     } else if (auto* closed = std::get_if<env::Closed>(&event)) {
         inbound_.closed(*env_, *closed);
+    } else if (auto* mail = std::get_if<env::MailArrived>(&event)) {
+        // One shard has no mail of its own: it is what an administrator asks.
+        asked_.push_back(static_cast<const Administration&>(*mail->mail).command());
     } else if (std::holds_alternative<env::StopAsked>(event)) {
         // Brokers that are stopping too need their leave first: the node goes when nobody is left.
         if (stop_due_ == instant_never) stop_due_ = env_->turn().now + stop_wait_max;
@@ -252,27 +268,31 @@ void MetadataNode::commit() {
 void MetadataNode::run_script() {
     while (script_next_ < settings_.script.size() &&
            started_ + settings_.script[script_next_].at <= env_->turn().now) {
-        const ScriptStep& step = settings_.script[script_next_++];
-        if (const auto* move = std::get_if<MoveLeader>(&step.command)) {
-            const metadata::PartitionImage* partition = image_.partition(move->partition);
-            const metadata::BrokerImage* broker = image_.broker(move->to);
-            if (partition == nullptr || broker == nullptr || !broker->active() ||
-                partition->leader == move->to || !metadata::contains(partition->isr, move->to))
-                continue;
-            metadata::PartitionChanged change;
-            change.partition = move->partition;
-            change.leader = move->to;
-            decide({{change, facts::PartitionChangeCause::preferred}});
-        } else if (const auto* elect = std::get_if<ElectUnclean>(&step.command)) {
-            watched_.push_back({elect->partition, env_->turn().now + elect->patience});
-        } else if (const auto* config = std::get_if<ChangeConfig>(&step.command)) {
-            decide({{metadata::ConfigSet{
-                {metadata::ResourceType::topic, config->topic}, config->key, config->value}}});
-            if (config->key == "min.insync.replicas")
-                decide(controller::min_isr_changed(image_, config->topic));
-            if (config->key == "unclean.leader.election.enable")
-                decide(controller::elect_leaderless(image_));
-        }
+        administer(settings_.script[script_next_++].command);
+    }
+    for (const AdminCommand& command : std::exchange(asked_, {})) administer(command);
+}
+
+void MetadataNode::administer(const AdminCommand& command) {
+    if (const auto* move = std::get_if<MoveLeader>(&command)) {
+        const metadata::PartitionImage* partition = image_.partition(move->partition);
+        const metadata::BrokerImage* broker = image_.broker(move->to);
+        if (partition == nullptr || broker == nullptr || !broker->active() ||
+            partition->leader == move->to || !metadata::contains(partition->isr, move->to))
+            return;
+        metadata::PartitionChanged change;
+        change.partition = move->partition;
+        change.leader = move->to;
+        decide({{change, facts::PartitionChangeCause::preferred}});
+    } else if (const auto* elect = std::get_if<ElectUnclean>(&command)) {
+        watched_.push_back({elect->partition, env_->turn().now + elect->patience});
+    } else if (const auto* config = std::get_if<ChangeConfig>(&command)) {
+        decide({{metadata::ConfigSet{
+            {metadata::ResourceType::topic, config->topic}, config->key, config->value}}});
+        if (config->key == "min.insync.replicas")
+            decide(controller::min_isr_changed(image_, config->topic));
+        if (config->key == "unclean.leader.election.enable")
+            decide(controller::elect_leaderless(image_));
     }
 }
 

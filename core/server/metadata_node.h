@@ -50,9 +50,21 @@ struct ChangeConfig {
     std::string key;
     std::string value;
 };
+using AdminCommand = std::variant<MoveLeader, ElectUnclean, ChangeConfig>;
 struct ScriptStep {
     Duration at;  // after the start of this node, by its monotonic clock
-    std::variant<MoveLeader, ElectUnclean, ChangeConfig> command;
+    AdminCommand command;
+};
+
+/// A command that comes from outside, as mail, to be carried out at once.
+class Administration final : public env::Parcel {
+  public:
+    explicit Administration(AdminCommand command) : command_(std::move(command)) {}
+    [[nodiscard]] const AdminCommand& command() const { return command_; }
+    [[nodiscard]] std::uint64_t digest() const override;
+
+  private:
+    AdminCommand command_;
 };
 
 struct MetadataSettings {
@@ -125,6 +137,7 @@ class MetadataNode final : public env::Node {
     void commit();
     bool serve(const Observer& observer);
     void run_script();
+    void administer(const AdminCommand& command);
     void elect_unclean();
     void begin_stop();
     void tick();
@@ -149,6 +162,7 @@ class MetadataNode final : public env::Node {
     std::vector<net::Request> early_;  // that came before the log was read
     Instant started_;
     std::size_t script_next_ = 0;
+    std::vector<AdminCommand> asked_;  // by mail
     struct Watched {
         TopicPartition partition;
         Instant until;

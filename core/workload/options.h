@@ -41,6 +41,9 @@ struct ProducerWorkload {
     Pacing pacing;
     std::uint32_t records_max = 1;
     std::uint32_t key_bytes_max = 8;     // 0: always a null key
+    /// How many different keys there are, each of 8 bytes; 0: every operation has one of its own.
+    std::uint32_t keys = 0;
+    bool skewed = false;  // key k is drawn about half as often as key k / 2, not all alike
     std::uint32_t value_bytes_min = 8;   // at least 8
     std::uint32_t value_bytes_max = 64;  // at least value_bytes_min
     /// Records sent and not returned yet; an operation that would pass it is dropped and counted.

@@ -1,6 +1,7 @@
 #include "core/workload/producer_node.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/client/producer.h"
 #include "core/workload/schedule.h"
@@ -53,10 +54,25 @@ class ProducerNode::Body {
             static_cast<std::uint32_t>(drawn(draw_domain("workload.records"), 1, records_max));
         const auto last_partition =
             static_cast<std::uint64_t>(std::max(workload_.partitions, 1)) - 1;
-        const auto partition =
+        auto partition =
             static_cast<std::int32_t>(drawn(draw_domain("workload.partition"), 0, last_partition));
-        const std::uint64_t key_bytes =
-            drawn(draw_domain("workload.key"), 0, workload_.key_bytes_max);
+        std::uint64_t key_bytes = drawn(draw_domain("workload.key"), 0, workload_.key_bytes_max);
+        std::uint64_t key_number = operation;
+        if (workload_.keys > 0) {
+            std::uint64_t low = 0;
+            std::uint64_t high = std::uint64_t{workload_.keys} - 1;
+            if (workload_.skewed) {
+                // As many keys in a level as in all before it, and each level alike: about 1 / k.
+                const auto levels = static_cast<std::uint64_t>(std::bit_width(workload_.keys));
+                const auto level = drawn(draw_domain("workload.key_level"), 0, levels - 1);
+                low = (std::uint64_t{1} << level) - 1;
+                high = std::min(high, 2 * low);
+            }
+            key_number = drawn(draw_domain("workload.key_number"), low, high);
+            key_bytes = 8;
+            // One key, one partition, as Kafka's partitioners have it.
+            partition = static_cast<std::int32_t>(mix64(key_number) % (last_partition + 1));
+        }
         const std::uint64_t low = std::max<std::uint64_t>(workload_.value_bytes_min, 8);
         const std::uint64_t size = drawn(draw_domain("workload.value"), low,
                                          std::max<std::uint64_t>(workload_.value_bytes_max, low));
@@ -64,7 +80,7 @@ class ProducerNode::Body {
             ++sends_.counts().dropped;
             return;
         }
-        const Bytes key = value_bytes(mix64(operation), key_bytes);
+        const Bytes key = value_bytes(mix64(key_number), key_bytes);
         for (std::uint32_t r = 0; r < records; ++r) {
             std::optional<ByteView> key_view;
             if (key_bytes > 0) key_view = ByteView(key).first(key_bytes);

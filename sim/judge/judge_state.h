@@ -88,6 +88,7 @@ struct Judge::State {
 
     void on(Instant now, BrokerId node, const facts::Leading& fact);
     void on(Instant, BrokerId, const facts::Following&) {}
+    void on(Instant, BrokerId, const facts::FollowerFetched&) {}
     void on(Instant now, BrokerId node, const facts::HighWatermarkMoved& fact);
     void on(Instant now, BrokerId node, const facts::IsrProposed& fact);
     void on(Instant now, BrokerId node, const facts::ProduceAnswered& fact);

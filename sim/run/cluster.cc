@@ -176,6 +176,10 @@ void Cluster::start() {
     for (const NodeId client : clients_) world_.start(client);
 }
 
+void Cluster::administer(server::AdminCommand command) {
+    world_.post(controller_, std::make_unique<server::Administration>(std::move(command)));
+}
+
 TopicPartition Cluster::partition_of(const FaultEvent& fault) const {
     return partition_about(fault, partitions_);
 }

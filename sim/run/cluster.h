@@ -27,10 +27,15 @@ class Cluster {
 
     void start();
 
+    /// Has the metadata node do what an administrator asks, at once.
+    void administer(server::AdminCommand command);
+
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] const World& world() const { return world_; }
     [[nodiscard]] NodeId controller() const { return controller_; }
     [[nodiscard]] const std::vector<NodeId>& brokers() const { return brokers_; }
+    [[nodiscard]] const std::vector<NodeId>& producers() const { return producers_; }
+    /// Producers, then consumers.
     [[nodiscard]] const std::vector<NodeId>& clients() const { return clients_; }
     [[nodiscard]] NodeId probe() const { return probe_; }
     [[nodiscard]] NodeId final_reader() const { return final_reader_; }

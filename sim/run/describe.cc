@@ -86,6 +86,10 @@ struct Describe {
         return fmt::format("received bytes at offset {} from {} that are no batch", f.offset.value,
                            f.from.value);
     }
+    std::string operator()(const facts::FollowerFetched& f) const {
+        return fmt::format("is asked by {} for offset {} in epoch {}{}", f.replica.value,
+                           f.offset.value, f.epoch.value, f.diverging ? ", which diverges" : "");
+    }
     std::string operator()(const facts::BatchAppended& f) const {
         return fmt::format("appends [{}, {}] epoch {}{}", f.base_offset.value, f.last_offset.value,
                            f.epoch.value, f.as_leader ? " as leader" : "");

@@ -61,6 +61,7 @@ std::vector<UndoneTruncate> undone_of(const World& world, NodeId node, const Dam
 
 void Listener::on_fact(NodeId node, env::ShardIndex shard, Instant time, const facts::Fact& fact) {
     if (hooks_.observer != nullptr) hooks_.observer->on_fact(node, shard, time, fact);
+    if (director_ != nullptr) director_->on_fact(node, shard, time, fact);
     if (telling(fact)) keep({time, cluster_.world().name(node), fact, {}});
     if (hooks_.fact_sink) hooks_.fact_sink(time, cluster_.world().name(node), fact);
     if (const auto* committed = std::get_if<facts::PartitionCommitted>(&fact);
@@ -72,6 +73,7 @@ void Listener::on_fact(NodeId node, env::ShardIndex shard, Instant time, const f
 
 void Listener::on_start(NodeId node, std::uint64_t incarnation) {
     if (hooks_.observer != nullptr) hooks_.observer->on_start(node, incarnation);
+    if (director_ != nullptr) director_->on_start(node, incarnation);
     if (cluster_.broker_index(node) < 0) return;
     note(cluster_.world().name(node), fmt::format("starts, incarnation {}", incarnation));
     judge_.on_start(cluster_.world().now(), cluster_.id_of(node), incarnation);
@@ -79,6 +81,7 @@ void Listener::on_start(NodeId node, std::uint64_t incarnation) {
 
 void Listener::on_stop(NodeId node, int status) {
     if (hooks_.observer != nullptr) hooks_.observer->on_stop(node, status);
+    if (director_ != nullptr) director_->on_stop(node, status);
     const std::int32_t broker = cluster_.broker_index(node);
     if (broker < 0) return;
     const auto index = static_cast<std::size_t>(broker);
@@ -94,6 +97,7 @@ void Listener::on_stop(NodeId node, int status) {
 
 void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report) {
     if (hooks_.observer != nullptr) hooks_.observer->on_crash(node, kind, report);
+    if (director_ != nullptr) director_->on_crash(node, kind, report);
     const std::int32_t broker = cluster_.broker_index(node);
     if (broker < 0) return;
     const Instant now = cluster_.world().now();
@@ -122,6 +126,10 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
 void Listener::on_log(NodeId node, env::ShardIndex shard, Instant time, std::string_view line) {
     if (hooks_.observer != nullptr) hooks_.observer->on_log(node, shard, time, line);
     if (hooks_.log_sink) hooks_.log_sink(time, cluster_.world().name(node), line);
+}
+
+void Listener::on_turn_end(NodeId node, env::ShardIndex shard) {
+    if (director_ != nullptr) director_->on_turn_end(node, shard);
 }
 
 void Listener::note(const std::string& node, std::string text) {

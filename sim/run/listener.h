@@ -33,6 +33,7 @@ class Listener final : public WorldObserver {
         : cluster_(cluster), judge_(judge), hooks_(hooks) {}
 
     void set_watch(CrashWatch* watch) { watch_ = watch; }
+    void set_director(WorldObserver* director) { director_ = director; }
 
     void on_fact(NodeId node, env::ShardIndex shard, Instant time,
                  const facts::Fact& fact) override;
@@ -40,6 +41,7 @@ class Listener final : public WorldObserver {
     void on_stop(NodeId node, int status) override;
     void on_crash(NodeId node, CrashKind kind, const DamageReport& report) override;
     void on_log(NodeId node, env::ShardIndex shard, Instant time, std::string_view line) override;
+    void on_turn_end(NodeId node, env::ShardIndex shard) override;
 
     /// Remembers a line for the timeline.
     void note(const std::string& node, std::string text);
@@ -62,6 +64,7 @@ class Listener final : public WorldObserver {
     Judge& judge_;
     const RunHooks& hooks_;
     CrashWatch* watch_ = nullptr;
+    WorldObserver* director_ = nullptr;
     std::deque<Entry> recent_;
     std::uint64_t violations_seen_ = 0;
     Instant first_violation_ = instant_never;

@@ -21,6 +21,7 @@
 #include "core/config/options.h"
 #include "core/workload/options.h"
 #include "sim/judge/damage.h"
+#include "sim/run/director.h"
 #include "sim/world/options.h"
 
 namespace klamm::sim {
@@ -67,6 +68,10 @@ constexpr std::int64_t fault_id_stride = 10'000;
 constexpr FaultId fault_id(FaultKind kind, std::uint32_t n) {
     return static_cast<FaultId>(kind) * fault_id_stride + n;
 }
+
+/// `amount` of a kill: what the turn under way had to send. 0: a drawn part of it.
+constexpr std::int64_t kill_keeps_nothing = 1;
+constexpr std::int64_t kill_keeps_all = 2;
 
 struct FaultEvent {
     FaultId id = fault_none;
@@ -143,6 +148,10 @@ struct RunPlan {
     bool stale_views = false;
     /// Brokers that stay down after healing: never so many that the rest cannot make progress.
     std::vector<std::uint32_t> left_down;
+
+    /// Who steers the run beside these faults, and the token that names it then.
+    DirectorFactory director;
+    std::string token;
 };
 
 RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdits& edits = {});

@@ -107,6 +107,7 @@ std::string to_text(const RunPlan& plan, const RunResult& result) {
     if (plan.options.plant.has_value())
         text += fmt::format("the planted mistake was made {} times\n",
                             result.plants_taken[static_cast<std::size_t>(*plan.options.plant)]);
+    for (const std::string& line : result.script) text += line + '\n';
     text += red_text(result);
     if (!result.excuse.empty()) text += "liveness is excused, " + result.excuse + '\n';
     if (!result.complaint.empty()) text += "harness: " + result.complaint + '\n';

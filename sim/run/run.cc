@@ -32,14 +32,16 @@ JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
 
 class Run {
   public:
-    Run(const RunPlan& plan, const RunHooks& hooks)
+    Run(const RunPlan& plan, const RunHooks& hooks, Director* director)
         : plan_(plan),
           hooks_(hooks),
+          director_(director),
           cluster_(plan),
           judge_(judge_options(plan, hooks)),
           listener_(cluster_, judge_, hooks),
           storm_(cluster_, judge_, listener_, plan, hooks, result_) {
         listener_.set_watch(&storm_);
+        listener_.set_director(director);
         cluster_.world().set_observer(&listener_);
         if (hooks.event_sink) cluster_.world().set_event_sink(hooks.event_sink);
         cluster_.world().set_tap(hooks.tap);
@@ -48,6 +50,7 @@ class Run {
 
     RunResult take() {
         storm_.begin();
+        if (director_ != nullptr) director_->begin({cluster_, storm_, judge_, listener_});
         cluster_.start();
         const Instant end = plan_.edits.cut.value_or(instant_never) < Instant{} + plan_.safety
                                 ? *plan_.edits.cut
@@ -70,6 +73,10 @@ class Run {
             hooks_.events_max == 0 ? events_max_default : hooks_.events_max;
         const std::function<bool()> stop = [&] {
             if (hooks_.after_event) hooks_.after_event(world());
+            if (director_ != nullptr && !healing_) {
+                director_->between_events();
+                if (director_->rehearsed().has_value()) return true;
+            }
             return (hooks_.stop_at_first_violation &&
                     listener_.first_violation() != instant_never) ||
                    world().events() >= events_max;
@@ -153,6 +160,8 @@ class Run {
 
     /// Whether the final reads were made.
     bool heal_and_read() {
+        healing_ = true;
+        if (director_ != nullptr) director_->before_healing();
         left_down_ = choose_left_down();
         storm_.heal(left_down_);
         const Instant limit = world().now() + plan_.liveness_bound;
@@ -230,10 +239,12 @@ class Run {
         result_.events = world().events();
         result_.virtual_time = now - Instant{};
         if (hooks_.keep_history) result_.history = judge_.history();
+        if (director_ != nullptr) director_->finish(result_);
     }
 
     const RunPlan& plan_;
     const RunHooks& hooks_;
+    Director* director_;
     RunResult result_;
     Cluster cluster_;
     Judge judge_;
@@ -241,10 +252,23 @@ class Run {
     Storm storm_;
     std::vector<std::uint32_t> left_down_;
     bool halted_ = false;
+    bool healing_ = false;
 };
 
 }  // namespace
 
-RunResult run_plan(const RunPlan& plan, const RunHooks& hooks) { return Run(plan, hooks).take(); }
+RunResult run_plan(const RunPlan& plan, const RunHooks& hooks) {
+    if (!plan.director) return Run(plan, hooks, nullptr).take();
+    std::vector<std::uint64_t> moments;
+    while (moments.size() < plan.director.rehearsals) {
+        const std::unique_ptr<Director> director = plan.director.make(moments);
+        RunHooks nobody_watches;
+        nobody_watches.events_max = hooks.events_max;
+        (void)Run(plan, nobody_watches, director.get()).take();
+        moments.push_back(director->rehearsed().value_or(never_rehearsed));
+    }
+    const std::unique_ptr<Director> director = plan.director.make(moments);
+    return Run(plan, hooks, director.get()).take();
+}
 
 }  // namespace klamm::sim

@@ -65,6 +65,7 @@ struct RunResult {
     std::vector<std::string> liveness_failures;
     std::string excuse;     // why liveness was not demanded, e.g. "E1: ..."; empty if it was
     std::string complaint;  // of a harness error
+    std::vector<std::string> script;      // what a director says of its steps, line by line
     std::vector<TimelineEntry> timeline;  // up to the first violation, oldest first
     Bill bill;
     RunCounts counts;

@@ -1,6 +1,7 @@
 #include "sim/run/storm.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace klamm::sim {
 
@@ -93,12 +94,16 @@ bool Storm::strike_process(const FaultEvent& fault) {
     const bool alive = world().alive(node(broker));
     if (!alive && fault.kind != FaultKind::wipe) return false;
     switch (fault.kind) {
-        case FaultKind::kill:
+        case FaultKind::kill: {
+            KillRule rule;
+            if (fault.amount == kill_keeps_nothing) rule.keep = 0;
+            if (fault.amount == kill_keeps_all) rule.keep = std::numeric_limits<int>::max();
             current_ = &fault;
-            world().kill(node(broker));
+            world().kill(node(broker), rule);
             current_ = nullptr;
             start_later(broker, fault.duration);
             return true;
+        }
         case FaultKind::wipe:
             current_ = &fault;
             world().wipe(node(broker));
@@ -234,6 +239,21 @@ void Storm::end(const FaultEvent& fault) {
     } else {
         conditions_.remove(fault);
     }
+}
+
+void Storm::cut(const FaultEvent& fault, const Pairs& pairs) {
+    for (const auto& [from, to] : pairs) conditions_.cut(from, to);
+    fired(fault, true);
+}
+
+void Storm::mend(const Pairs& pairs) {
+    if (healed_) return;
+    for (const auto& [from, to] : pairs) conditions_.mend(from, to);
+}
+
+void Storm::start(std::size_t broker) {
+    brokers_[broker].down_until = world().now();
+    if (!world().alive(node(broker))) world().start(node(broker));
 }
 
 void Storm::start_later(std::size_t broker, Duration after) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "sim/run/conditions.h"
@@ -22,6 +23,18 @@ class Storm final : public CrashWatch {
 
     /// Puts all faults into the world's calendar.
     void begin();
+    /// Lets this fault fall now; it must live as long as the storm.
+    void fall(const FaultEvent& fault);
+    /// Ends what this fault did, before its time.
+    void end(const FaultEvent& fault);
+    using Pairs = std::vector<std::pair<NodeId, NodeId>>;  // from, to
+    /// Cuts these links, as the fault's doing; each is mended by itself.
+    void cut(const FaultEvent& fault, const Pairs& pairs);
+    void mend(const Pairs& pairs);
+    /// Counts a fault that somebody else has brought about.
+    void struck(const FaultEvent& fault) { fired(fault, true); }
+    /// Starts a broker that is down, before its time.
+    void start(std::size_t broker);
     /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
     void heal(const std::vector<std::uint32_t>& left_down);
 
@@ -39,7 +52,6 @@ class Storm final : public CrashWatch {
         bool held = false;                // stays down
     };
 
-    void fall(const FaultEvent& fault);
     /// Whether it hit something at once.
     bool strike(const FaultEvent& fault);
     bool strike_process(const FaultEvent& fault);
@@ -47,7 +59,6 @@ class Storm final : public CrashWatch {
     bool strike_cut(const FaultEvent& fault);
     bool strike_connection(const FaultEvent& fault);
     bool strike_condition(const FaultEvent& fault);
-    void end(const FaultEvent& fault);
     void fired(const FaultEvent& fault, bool tell_judge);
     /// The pairs that a cut affects, each in both directions unless it is one-way.
     [[nodiscard]] std::vector<std::pair<NodeId, NodeId>> pairs_of(const FaultEvent& fault) const;

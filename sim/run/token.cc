@@ -105,6 +105,7 @@ bool read_field(std::string_view field, PlanOptions& options, PlanEdits& edits) 
 }  // namespace
 
 std::string to_token(const RunPlan& plan) {
+    if (!plan.token.empty()) return plan.token;
     const PlanOptions& options = plan.options;
     std::string text = fmt::format("{}.{:x}.{}", version, plan.seed, to_string(options.profile));
     if (options.plant.has_value())

@@ -145,6 +145,14 @@ void fill(json& out, const facts::CorruptReceived& fact) {
     KLAMM_FIELD(offset);
     KLAMM_FIELD(from);
 }
+void fill(json& out, const facts::FollowerFetched& fact) {
+    out["fact"] = "FollowerFetched";
+    KLAMM_FIELD(partition);
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(replica);
+    KLAMM_FIELD(offset);
+    KLAMM_FIELD(diverging);
+}
 void fill(json& out, const facts::PartitionCommitted& fact) {
     out["fact"] = "PartitionCommitted";
     KLAMM_FIELD(metadata_offset);

@@ -84,7 +84,8 @@ void World::Impl::kill(Machine& machine, const KillRule& rule) {
     for (auto& shard : machine.process->shards) {
         if (!shard->busy_ || shard->stuck_) continue;
         const std::size_t count = shard->effects_.size();
-        const std::size_t kept = draws_.below(count + 1, kill_effects, shard->key_, shard->turns_);
+        std::size_t kept = draws_.below(count + 1, kill_effects, shard->key_, shard->turns_);
+        if (rule.keep >= 0) kept = std::min(count, static_cast<std::size_t>(rule.keep));
         for (std::size_t i = 0; i < kept; ++i) leave(machine, *shard, shard->effects_[i]);
     }
     kill_now(machine, {});

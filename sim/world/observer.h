@@ -74,6 +74,8 @@ class WorldObserver {
     virtual void on_stop(NodeId, int /*status*/) {}
     virtual void on_crash(NodeId, CrashKind, const DamageReport&) {}
     virtual void on_log(NodeId, env::ShardIndex, Instant, std::string_view) {}
+    /// The effects of a turn have left.
+    virtual void on_turn_end(NodeId, env::ShardIndex) {}
     /// After each event that ran a turn of `node`, or no_node for a harness event.
     virtual void after_event(NodeId) {}
 };

@@ -194,6 +194,7 @@ void World::Impl::end_turn(Machine& machine, Shard& shard) {
     }
     shard.effects_.clear();
     KLAMM_ASSERT(machine.process != nullptr && machine.process->incarnation == incarnation);
+    if (observer_ != nullptr) observer_->on_turn_end(machine.id, shard.index_);
     if (shard.doomed_) {
         kill_now(machine, machine.doom_report);
         return;

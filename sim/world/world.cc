@@ -210,6 +210,13 @@ void World::ask_stop(NodeId node) {
         pending.event = env::StopAsked{};
     }
 }
+void World::post(NodeId node, env::Mail mail) {
+    if (impl_->machine(node).process == nullptr) return;
+    Pending& pending = impl_->push(impl_->now_, EventKind::deliver);
+    pending.machine = node.value;
+    pending.incarnation = impl_->machine(node).incarnation;
+    pending.event = env::MailArrived{0, std::move(mail)};
+}
 bool World::alive(NodeId node) const { return impl_->machine(node).process != nullptr; }
 bool World::paused(NodeId node) const { return impl_->machine(node).paused; }
 std::uint64_t World::incarnation(NodeId node) const { return impl_->machine(node).incarnation; }

@@ -31,14 +31,15 @@ namespace klamm::sim {
 /// prefix of its bytes.
 struct KillRule {
     enum class When : std::uint8_t {
-        at_once,  // between turns; of a shard that is busy, all D and a drawn prefix of its E
+        at_once,  // between turns; of a shard that is busy, all D and a prefix of its E
         in_turn,  // within the next turn of the node that makes a D call or has an effect
     };
     When when = When::at_once;
     std::uint32_t skip = 0;         // in_turn: so many such turns are let through first
     bool only_with_writes = false;  // in_turn: count only turns that make a D call
-    std::int64_t keep = -1;         // in_turn: operations of D·E to keep; -1: drawn in 0..n+m
-    std::int64_t keep_bytes = -1;   // bytes of the next operation, if a write; -1: drawn
+    /// Operations to keep, of D·E in_turn and of E at_once; -1: drawn from none to all.
+    std::int64_t keep = -1;
+    std::int64_t keep_bytes = -1;  // bytes of the next operation, if a write; -1: drawn
 };
 
 /// A connection as faults may pick it: open on at least one side.
@@ -77,6 +78,8 @@ class World {
     void wipe(NodeId node);
     /// Sends StopAsked to every shard.
     void ask_stop(NodeId node);
+    /// Hands a parcel from outside to shard 0, as an event of its own; nothing if down.
+    void post(NodeId node, env::Mail mail);
     [[nodiscard]] bool alive(NodeId node) const;
     [[nodiscard]] bool paused(NodeId node) const;
     /// 0 before the first start.
