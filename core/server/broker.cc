@@ -61,6 +61,7 @@ void Broker::take(env::Started&) {
     const Uuid id =
         uuid_from_halves(env.turn().draws.word(draw_domain("server.directory"), env.shard(), 0),
                          env.turn().draws.word(draw_domain("server.directory"), env.shard(), 1));
+    hosts_.watch(*directory_);
     directory_->start(env, {context_.settings.cluster, context_.self(), id});
     check_directory();
 }
@@ -147,7 +148,7 @@ void Broker::on(ImageArrived arrived) {
             fetchers_.emplace(std::piecewise_construct, std::forward_as_tuple(id),
                               std::forward_as_tuple(context_, hosts_, id, endpoint));
     }
-    for (auto& [id, host] : hosts_) host->follow_image();
+    hosts_.follow_image();
     const metadata::BrokerImage* self = context_.image->broker(context_.self());
     if (first_shard() && !told_serving_ && self != nullptr && self->active() &&
         self->epoch == context_.broker_epoch) {
@@ -191,16 +192,15 @@ void Broker::on(LogsClosed) {
 
 void Broker::after_directory_event(storage::PartitionLog* touched) {
     if (touched != nullptr)
-        if (const auto host = hosts_.find(touched->partition()); host != hosts_.end())
-            host->second->on_log_event();
+        if (ReplicaHost* host = hosts_.find(touched->partition())) host->on_log_event();
     check_directory();
 }
 
 void Broker::take(env::ReadDone& event) {
     if (const auto partition = context_.take_copy(event.token)) {
-        const auto host = hosts_.find(*partition);
-        KLAMM_ASSERT(host != hosts_.end());
-        return host->second->on_copied(event);
+        ReplicaHost* host = hosts_.find(*partition);
+        KLAMM_ASSERT(host != nullptr);
+        return host->on_copied(event);
     }
     if (directory_) after_directory_event(directory_->on_event(context_.env(), event));
 }
@@ -248,35 +248,31 @@ void Broker::take(env::Computed&) {}
 // --- commands for partitions
 
 void Broker::on(ProduceCommand command) {
-    if (const auto host = hosts_.find(command.partition); host != hosts_.end())
-        return host->second->produce(std::move(command));
+    if (ReplicaHost* host = hosts_.find(command.partition))
+        return host->produce(std::move(command));
     context_.post(command.reply.shard, ProduceOutcome{.reply = command.reply,
                                                       .error = ErrorCode::not_leader_or_follower});
 }
 
 void Broker::on(ReadCommand command) {
-    if (const auto host = hosts_.find(command.partition); host != hosts_.end())
-        return host->second->read(command);
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->read(command);
     context_.post(command.reply.shard,
                   ReadOutcome{.reply = command.reply, .error = ErrorCode::not_leader_or_follower});
 }
 
 void Broker::on(WatchCommand command) {
-    if (const auto host = hosts_.find(command.partition); host != hosts_.end())
-        return host->second->watch(command);
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->watch(command);
     context_.post(command.reply.shard, WatchFired{command.reply});
 }
 
 void Broker::on(OffsetCommand command) {
-    if (const auto host = hosts_.find(command.partition); host != hosts_.end())
-        return host->second->find_offset(command);
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->find_offset(command);
     context_.post(command.reply.shard, OffsetOutcome{.reply = command.reply,
                                                      .error = ErrorCode::not_leader_or_follower});
 }
 
 void Broker::on(EpochEndCommand command) {
-    if (const auto host = hosts_.find(command.partition); host != hosts_.end())
-        return host->second->find_epoch_end(command);
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->find_epoch_end(command);
     context_.post(command.reply.shard, EpochEndOutcome{.reply = command.reply,
                                                        .error = ErrorCode::not_leader_or_follower});
 }
@@ -284,14 +280,13 @@ void Broker::on(EpochEndCommand command) {
 void Broker::on(AlterIsrCommand command) { link_.on(std::move(command)); }
 
 void Broker::on(AlterIsrOutcome outcome) {
-    if (const auto host = hosts_.find(outcome.partition); host != hosts_.end())
-        host->second->on(outcome);
+    if (ReplicaHost* host = hosts_.find(outcome.partition)) host->on(outcome);
 }
 
 void Broker::on(ProducerIdsCommand command) { link_.on(command); }
 
 void Broker::on(CutNow now) {
-    if (const auto host = hosts_.find(now.partition); host != hosts_.end()) host->second->on(now);
+    if (ReplicaHost* host = hosts_.find(now.partition)) host->on(now);
 }
 
 // --- between events
@@ -303,8 +298,7 @@ void Broker::release_pins() {
     }
     for (const net::Pin pin : requests_.inbound().take_released()) {
         const auto [partition, id] = pins_.release(pin);
-        if (const auto host = hosts_.find(partition); host != hosts_.end())
-            host->second->log().unpin(id);
+        if (ReplicaHost* host = hosts_.find(partition)) host->log().unpin(id);
     }
 }
 
@@ -313,15 +307,13 @@ void Broker::tick() {
     if (directory_) directory_->settle(context_.turn());
     check_directory();
     requests_.tick();
-    for (auto& [id, host] : hosts_) host->tick();
+    hosts_.tick(context_.now());
     if (first_shard()) {
         link_.tick();
         maybe_close();
     }
-    const bool settled = std::all_of(hosts_.begin(), hosts_.end(),
-                                     [](const auto& row) { return row.second->settled(); });
     if (!logs_told_ && stage_ != Stage::closing && context_.broker_epoch != no_broker_epoch &&
-        settled && context_.caught_up) {
+        context_.caught_up && hosts_.settled()) {
         logs_told_ = true;
         context_.post(0, LogsOpened{});
     }
@@ -336,7 +328,7 @@ void Broker::tick() {
 
 void Broker::set_alarm() {
     Instant first = std::min(requests_.deadline_min(), checkpoint_due_);
-    for (const auto& [id, host] : hosts_) first = std::min(first, host->deadline_min());
+    first = std::min(first, hosts_.deadline_min());
     for (const auto& [leader, fetcher] : fetchers_) first = std::min(first, fetcher.deadline_min());
     if (first_shard()) first = std::min(first, link_.deadline_min());
     if (first == alarm_) return;
@@ -346,7 +338,7 @@ void Broker::set_alarm() {
 
 std::uint64_t Broker::state_digest() const {
     std::uint64_t digest = static_cast<std::uint64_t>(context_.image->offset());
-    for (const auto& [id, host] : hosts_) digest = fold64(digest, host->digest());
+    for (const auto& [id, host] : hosts_.hosts()) digest = fold64(digest, host->digest());
     return digest;
 }
 

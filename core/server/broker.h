@@ -16,8 +16,8 @@
 #include "core/server/context.h"
 #include "core/server/controller_link.h"
 #include "core/server/fetcher.h"
+#include "core/server/partitions.h"
 #include "core/server/pins.h"
-#include "core/server/replica_host.h"
 #include "core/server/requests.h"
 #include "core/storage/log_directory.h"
 
@@ -33,7 +33,8 @@ class Broker final : public env::Node {
 
     // For tests and tools, between turns.
     [[nodiscard]] const metadata::ClusterImage& image() const { return *context_.image; }
-    [[nodiscard]] const Hosts& hosts() const { return hosts_; }
+    [[nodiscard]] const Hosts& hosts() const { return hosts_.hosts(); }
+    [[nodiscard]] const Partitions& partitions() const { return hosts_; }
     [[nodiscard]] const Requests& requests() const { return requests_; }
     [[nodiscard]] const Pins& pins() const { return pins_; }
     /// The port that clients reach; 0 until it is known.
@@ -94,7 +95,7 @@ class Broker final : public env::Node {
     Requests requests_;
     Pins pins_;
     std::unique_ptr<storage::LogDirectory> directory_;
-    Hosts hosts_;
+    Partitions hosts_;
     std::map<BrokerId, Fetcher> fetchers_;
     Instant checkpoint_due_ = instant_never;
     Instant alarm_ = instant_never;

@@ -21,9 +21,10 @@ net::ChannelOptions line_options(const config::BrokerOptions& options) {
 
 }  // namespace
 
-Fetcher::Fetcher(Context& context, Hosts& hosts, BrokerId leader, const env::Endpoint& endpoint)
+Fetcher::Fetcher(Context& context, Partitions& partitions, BrokerId leader,
+                 const env::Endpoint& endpoint)
     : context_(context),
-      hosts_(hosts),
+      hosts_(partitions),
       leader_(leader),
       line_(endpoint, line_options(context.settings.options),
             (static_cast<std::uint64_t>(context.settings.options.node_id) << 32) |
@@ -67,9 +68,7 @@ void Fetcher::tick() {
     std::vector<net::Sent> failed;
     line_.tick(context_.env(), failed);
     lost(failed);
-    wanted_ = std::any_of(hosts_.begin(), hosts_.end(), [this](const auto& row) {
-        return row.second->fetches_from() == leader_;
-    });
+    wanted_ = !hosts_.following(leader_).empty();
     if (!wanted_) return;
     line_.ensure(context_.env());
     if (!ends_asked_ && !ends_wanted_.empty() && line_.can_send()) send_ends();
@@ -79,8 +78,8 @@ void Fetcher::tick() {
 Instant Fetcher::deadline_min() const {
     // A line that nobody needs is not opened again.
     Instant first = wanted_ || line_.in_flight() > 0 ? line_.deadline() : instant_never;
-    for (const auto& [partition, held] : held_)
-        if (held.until > context_.now()) first = std::min(first, held.until);
+    const auto next = held_until_.lower_bound({context_.now() + nanoseconds(1), TopicPartition{}});
+    if (next != held_until_.end()) first = std::min(first, next->first);
     return first;
 }
 
@@ -92,8 +91,8 @@ void Fetcher::send_fetch() {
     request.min_bytes = options.replica_fetch_min_bytes;
     request.max_bytes = options.replica_fetch_response_max_bytes;
     asked_.positions.clear();
-    for (const auto& [id, host] : hosts_) {
-        if (host->fetches_from() != leader_ || ends_wanted_.contains(id)) continue;
+    for (const auto& [id, host] : hosts_.following(leader_)) {
+        if (ends_wanted_.contains(id)) continue;
         const auto position = host->next_fetch();
         if (!position || held(id, position->current_leader_epoch)) continue;
         protocol::FetchRequestPartition partition;
@@ -125,10 +124,10 @@ void Fetcher::on_fetch(const net::Answer& answer) {
         for (const auto& partition : topic.partitions) {
             const TopicPartition id{topic.topic_id, partition.partition_index};
             const auto asked = asked_.positions.find(id);
-            const auto host = hosts_.find(id);
-            if (asked == asked_.positions.end() || host == hosts_.end()) continue;
+            ReplicaHost* host = hosts_.find(id);
+            if (asked == asked_.positions.end() || host == nullptr) continue;
             // It may follow somebody else by now; the epoch in `asked` would tell, this is sooner.
-            if (host->second->fetches_from() != leader_) continue;
+            if (host->fetches_from() != leader_) continue;
             replica::FetchAnswer said{.error = partition.error_code,
                                       .asked = asked->second,
                                       .diverging = std::nullopt,
@@ -138,7 +137,7 @@ void Fetcher::on_fetch(const net::Answer& answer) {
                 said.diverging = log::EpochEnd{partition.diverging_epoch.epoch,
                                                partition.diverging_epoch.end_offset};
             const Buffer records = answer.frame.slice_of(partition.records.bytes);
-            switch (host->second->on_fetched(said, records)) {
+            switch (host->on_fetched(said, records)) {
                 case ReplicaHost::Next::fetch: break;
                 case ReplicaHost::Next::back_off: back_off(id); break;
                 case ReplicaHost::Next::ask_ends: ends_wanted_.insert(id); break;
@@ -149,14 +148,14 @@ void Fetcher::on_fetch(const net::Answer& answer) {
 
 void Fetcher::send_ends() {
     const TopicPartition id = leader_start_ ? leader_start_->first : *ends_wanted_.begin();
-    const auto host = hosts_.find(id);
+    const ReplicaHost* host = hosts_.find(id);
     const metadata::TopicImage* topic = context_.image->topic(id.topic);
-    if (host == hosts_.end() || topic == nullptr || host->second->fetches_from() != leader_) {
+    if (host == nullptr || topic == nullptr || host->fetches_from() != leader_) {
         ends_wanted_.erase(id);
         leader_start_.reset();
         return;
     }
-    const auto position = host->second->next_fetch();
+    const auto position = host->next_fetch();
     protocol::ListOffsetsRequest request;
     request.replica_id = context_.self();
     protocol::ListOffsetsRequestPartition partition;
@@ -187,9 +186,8 @@ void Fetcher::on_ends(const net::Answer& answer) {
     }
     const Offset start = std::exchange(leader_start_, std::nullopt)->second;
     ends_wanted_.erase(id);
-    if (const auto host = hosts_.find(id);
-        host != hosts_.end() && host->second->fetches_from() == leader_)
-        host->second->on_leader_ends(start, offset);
+    if (ReplicaHost* host = hosts_.find(id); host != nullptr && host->fetches_from() == leader_)
+        host->on_leader_ends(start, offset);
 }
 
 void Fetcher::lost(const std::vector<net::Sent>& sent) {
@@ -208,15 +206,22 @@ void Fetcher::back_off(const TopicPartition& partition) {
     const LeaderEpoch epoch =
         asked == asked_.positions.end() ? no_leader_epoch : asked->second.current_leader_epoch;
     const Duration pause = milliseconds(context_.settings.options.replica_fetch_backoff_ms);
+    if (const auto at = held_.find(partition); at != held_.end()) release(at);
     held_[partition] = {context_.now() + pause, epoch};
+    held_until_.emplace(context_.now() + pause, partition);
 }
 
 bool Fetcher::held(const TopicPartition& partition, LeaderEpoch epoch) {
     const auto at = held_.find(partition);
     if (at == held_.end()) return false;
     if (at->second.until > context_.now() && at->second.epoch == epoch) return true;
-    held_.erase(at);
+    release(at);
     return false;
+}
+
+void Fetcher::release(std::map<TopicPartition, Held>::iterator row) {
+    held_until_.erase({row->second.until, row->first});
+    held_.erase(row);
 }
 
 }  // namespace klamm::server

@@ -5,7 +5,6 @@
 // what an answer means is the partition's affair.
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -13,16 +12,14 @@
 
 #include "core/net/channel.h"
 #include "core/server/context.h"
-#include "core/server/replica_host.h"
+#include "core/server/partitions.h"
 
 namespace klamm::server {
 
-/// The partitions of a shard, in their order.
-using Hosts = std::map<TopicPartition, std::unique_ptr<ReplicaHost>>;
-
 class Fetcher {
   public:
-    Fetcher(Context& context, Hosts& hosts, BrokerId leader, const env::Endpoint& endpoint);
+    Fetcher(Context& context, Partitions& partitions, BrokerId leader,
+            const env::Endpoint& endpoint);
 
     [[nodiscard]] const env::Endpoint& endpoint() const { return line_.endpoint(); }
     void close();
@@ -39,6 +36,10 @@ class Fetcher {
     struct Asked {
         std::map<TopicPartition, replica::FetchPosition> positions;
     };
+    struct Held {
+        Instant until;
+        LeaderEpoch epoch;  // a newer one ends the back-off
+    };
     void send_fetch();
     void send_ends();
     void on_fetch(const net::Answer& answer);
@@ -46,19 +47,17 @@ class Fetcher {
     void lost(const std::vector<net::Sent>& sent);
     void back_off(const TopicPartition& partition);
     [[nodiscard]] bool held(const TopicPartition& partition, LeaderEpoch epoch);
+    void release(std::map<TopicPartition, Held>::iterator row);
 
     Context& context_;
-    Hosts& hosts_;
+    Partitions& hosts_;
     BrokerId leader_;
     net::Channel line_;
     bool wanted_ = false;  // some partition here follows this leader
     bool fetching_ = false;
     Asked asked_;
-    struct Held {
-        Instant until;
-        LeaderEpoch epoch;  // a newer one ends the back-off
-    };
-    std::map<TopicPartition, Held> held_;   // left out until then
+    std::map<TopicPartition, Held> held_;  // left out until then
+    std::set<std::pair<Instant, TopicPartition>> held_until_;
     std::set<TopicPartition> ends_wanted_;  // whose leader's log start and end are to be asked
     std::optional<TopicPartition> ends_asked_;
     // Whose EARLIEST is known; its LATEST is asked next, whatever else is wanted meanwhile.

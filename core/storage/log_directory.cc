@@ -26,7 +26,13 @@ void LogDirectory::fail(const Turn& turn, const Error& error, const std::string&
 }
 
 void LogDirectory::settle(const Turn& turn) {
-    for (const auto& log : logs_) take_over(turn, *log);
+    for (const TokenOwner owner : std::exchange(gone_, {}))
+        take_over(turn, *logs_[owner - owner_first_ - 1]);
+}
+
+void LogDirectory::phase_changed(const PartitionLog& log) {
+    changed_.insert(log.partition());
+    if (log.phase() == LogPhase::offline) gone_.insert(log.owner());
 }
 
 void LogDirectory::take_over(const Turn& turn, const PartitionLog& log) {

@@ -10,7 +10,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/storage/partition_log.h"
@@ -67,8 +69,12 @@ class LogDirectory final : public RecoveryPoints {
     /// The broker epoch in that marker, or -1: what registration sends (contract I4).
     [[nodiscard]] BrokerEpoch previous_epoch() const { return previous_epoch_; }
 
+    /// The logs that entered another phase since this was last asked.
+    std::set<TopicPartition> take_changed() { return std::exchange(changed_, {}); }
+
     // RecoveryPoints
     [[nodiscard]] Offset durable_at_most(std::string_view name) const override;
+    void phase_changed(const PartitionLog& log) override;
 
   private:
     enum class Work : std::uint8_t {
@@ -132,9 +138,11 @@ class LogDirectory final : public RecoveryPoints {
     std::vector<std::unique_ptr<PartitionLog>>
         logs_;  // in the order of opening; index = owner - first - 1
     std::map<TopicPartition, PartitionLog*> by_partition_;
-    OffsetsByName points_;             // as the checkpoint durably has them
-    OffsetsByName watermarks_;         // noted
-    OffsetsByName watermarks_loaded_;  // as found at start
+    std::set<TopicPartition> changed_;  // of phase
+    std::set<TokenOwner> gone_;         // logs that went offline, not yet taken over
+    OffsetsByName points_;              // as the checkpoint durably has them
+    OffsetsByName watermarks_;          // noted
+    OffsetsByName watermarks_loaded_;   // as found at start
     Checkpointing checkpointing_;
     bool closing_checkpoint_ = false;
     BrokerEpoch closing_epoch_ = no_broker_epoch;

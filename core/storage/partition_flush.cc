@@ -127,7 +127,7 @@ void PartitionLog::truncate_to(env::Env& env, Offset end) {
         if (epochs_.truncate_from_end(end)) epochs_dirty_ = true;
         return;
     }
-    phase_ = LogPhase::truncating;
+    enter(LogPhase::truncating);
     cut_ = Cut{};
     cut_->end = end;
     if (!flush_.running) begin_cut(env);
@@ -136,7 +136,7 @@ void PartitionLog::truncate_to(env::Env& env, Offset end) {
 void PartitionLog::truncate_fully_and_start_at(env::Env& env, Offset start) {
     KLAMM_ASSERT(start.value >= 0);
     if (phase_ != LogPhase::open) return;
-    phase_ = LogPhase::truncating;
+    enter(LogPhase::truncating);
     cut_ = Cut{};
     cut_->end = start;
     cut_->fully = true;
@@ -268,7 +268,7 @@ void PartitionLog::advance_cut(env::Env& env, const Status& status) {
     if (cut_->renamed) {
         names_dirty_ = false;
         cut_.reset();
-        phase_ = LogPhase::open;
+        enter(LogPhase::open);
         return;
     }
     cut_->renamed = true;

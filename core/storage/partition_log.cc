@@ -18,9 +18,14 @@ PartitionLog::PartitionLog(TopicPartition partition, std::string directory, std:
 
 PartitionLog::~PartitionLog() = default;
 
+void PartitionLog::enter(LogPhase phase) {
+    phase_ = phase;
+    points_.phase_changed(*this);
+}
+
 void PartitionLog::open(env::Env& env, const OpenHints& hints) {
     KLAMM_ASSERT(phase_ == LogPhase::closed);
-    phase_ = LogPhase::opening;
+    enter(LogPhase::opening);
     hints_ = hints;
     recovery_ = std::make_unique<Recovery>(partition_, parent_, path_, config_, hints_, tokens_);
     recovery_->begin(env);
@@ -48,7 +53,7 @@ void PartitionLog::finish_open(env::Env& env) {
     log_end_ = recovery->end;
     // After a clean stop all was synced before the marker was written.
     flushed_end_ = log_end_;
-    phase_ = LogPhase::open;
+    enter(LogPhase::open);
     const Offset point = std::clamp(hints_.recovery_point, log_start_, log_end_);
     clean_ = hints_.clean_stop && !recovery->cut;
     env.turn().state(
@@ -99,7 +104,7 @@ bool PartitionLog::on_event(env::Env& env, const env::Listed& done) {
 
 void PartitionLog::close(env::Env& env) {
     KLAMM_ASSERT(phase_ == LogPhase::open);
-    phase_ = LogPhase::closing;
+    enter(LogPhase::closing);
     env::Disk& disk = env.disk();
     active().note_sealed();
     Status status = write_index_entries(disk, active());
@@ -128,7 +133,7 @@ void PartitionLog::finish_close(env::Env& env) {
     for (Segment& segment : segments_) close_segment(env.disk(), segment);
     forget_chunks();
     tail_.clear();
-    phase_ = LogPhase::closed;
+    enter(LogPhase::closed);
 }
 
 void PartitionLog::fail(const Turn& turn, OfflineReason reason) {
@@ -138,9 +143,9 @@ void PartitionLog::fail(const Turn& turn, OfflineReason reason) {
 
 void PartitionLog::go_offline(const Turn& turn, OfflineReason reason) {
     KLAMM_ASSERT(phase_ != LogPhase::offline);
-    phase_ = LogPhase::offline;
     turn.state(facts::LogOffline{partition_, reason.file, reason.position, reason.offset});
     offline_ = std::move(reason);
+    enter(LogPhase::offline);
     recovery_.reset();
     rescan_.reset();
     cut_.reset();

@@ -58,7 +58,10 @@ struct Appended {
     std::uint32_t batches = 0;
 };
 
-/// Keeps recovery points on disk for the logs of a directory (see LogDirectory).
+class PartitionLog;
+
+/// Keeps recovery points on disk for the logs of a directory, and hears of their phases (see
+/// LogDirectory).
 class RecoveryPoints {
   public:
     virtual ~RecoveryPoints() = default;
@@ -67,6 +70,8 @@ class RecoveryPoints {
     /// Asks for the checkpoint to be rewritten from PartitionLog::recovery_point() of every log;
     /// PartitionLog::on_checkpointed follows when that is durable.
     virtual void checkpoint(env::Env& env) = 0;
+    /// The log has entered another phase.
+    virtual void phase_changed(const PartitionLog& log) = 0;
 };
 
 class PartitionLog {
@@ -151,6 +156,7 @@ class PartitionLog {
     /// Whether the log was opened after a clean stop with nothing cut; else the stop was unproven.
     [[nodiscard]] bool opened_clean() const { return clean_; }
     [[nodiscard]] TopicPartition partition() const { return partition_; }
+    [[nodiscard]] TokenOwner owner() const { return tokens_.owner(); }
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] const LogConfig& config() const { return config_; }
     void set_config(const LogConfig& config) { config_ = config; }
@@ -188,6 +194,7 @@ class PartitionLog {
     enum class Walk : std::uint8_t { ok, waiting, failed };
 
     // partition_log.cc
+    void enter(LogPhase phase);
     void after_recovery(env::Env& env);
     void finish_open(env::Env& env);
     void go_offline(const Turn& turn, OfflineReason reason);
