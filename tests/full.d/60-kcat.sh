@@ -2,7 +2,21 @@
 # kcat against real brokers on loopback, one and then three: lists topic `trial`, produces to it with every codec and acks,
 # consumes the same lines again, and once more after the brokers were stopped and started.
 set -euo pipefail
-port=${PORT:-19092}
+# Four ports in a row that nobody listens on: three brokers and the metadata node.
+free_ports() {
+    python3 - <<'PYTHON'
+import random, socket
+while True:
+    first = random.randrange(20000, 32000)
+    try:
+        held = [socket.create_server(("127.0.0.1", first + i)) for i in range(4)]
+    except OSError:
+        continue
+    print(first)
+    break
+PYTHON
+}
+port=${PORT:-$(free_ports)}
 klamm=${KLAMM:-build/release/klamm}
 room=$(mktemp -d)
 broker=
