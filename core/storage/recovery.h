@@ -113,8 +113,9 @@ class Recovery {
     Status copy(env::Env& env);
     void copied(env::Env& env, const env::ReadDone& done);
     Status settle(env::Env& env);
-    Status settle_segment(env::Disk& disk, std::size_t i);
-    Status name_copies(env::Disk& disk);
+    Status finish_copy(env::Env& env);
+    Status name_copy(env::Disk& disk);
+    void sync(env::Disk& disk, const Segment& files);
     [[nodiscard]] std::size_t segment_of(Offset offset) const;
 
     TopicPartition partition_;
@@ -144,7 +145,7 @@ class Recovery {
     bool tail_first_ = false;  // the next batch is that entry's
     bool rewritten_ = false;   // files were changed, so the directory must be synced
     Scanner scanner_;
-    std::map<std::size_t, Segment> copies_;  // by segment: the fresh files and how much is copied
+    std::optional<Segment> copy_;  // of segment copying_: the fresh files and how much is copied
     std::size_t copying_ = 0;
     std::uint32_t outstanding_ = 0;
     bool naming_ = false;

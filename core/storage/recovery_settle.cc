@@ -1,7 +1,8 @@
 // Copying and settling. The page cache may hold what a failed sync gave up: no later sync writes
 // such a page unless it is written again, and writing it again in place could tear what an earlier
 // sync made durable. So each segment that reaches above the recovery point is written to fresh
-// files, which take its names when they are synced; until then the old ones stay as they are.
+// files, which take its names when they are synced; until then the old ones stay as they are. One
+// after another: no more room is needed than for one segment.
 
 #include <algorithm>
 
@@ -14,28 +15,24 @@ bool Recovery::doubtful(const Segment& segment) const {
     return segment.size > 0 && segment.end > hints_.recovery_point;
 }
 
-/// Asks for the next slice to copy; settles when none is left.
+/// Asks for the next slice to copy, or for the syncs of a copy that is whole; settles when none is
+/// left.
 Status Recovery::copy(env::Env& env) {
-    for (; copying_ < segments.size(); ++copying_) {
-        const Segment& segment = segments[copying_];
-        if (!doubtful(segment)) continue;
-        auto row = copies_.find(copying_);
-        if (row == copies_.end()) {
-            const auto file = write_temporary(
-                env.disk(), join_path(path_, segment_file(segment.base, ".log")), {});
-            if (!file.ok()) return file.error();
-            row = copies_.emplace(copying_, Segment{}).first;
-            row->second.log = *file;
-        }
-        const std::uint64_t left = segment.size - row->second.size;
-        if (left == 0) continue;
-        const std::uint64_t slice = std::min<std::uint64_t>(left, config_.scan_bytes);
-        env.disk().read(segment.log, row->second.size,
-                        MutableBuffer(static_cast<std::size_t>(slice)),
-                        tokens_.issue(Work::recovery));
-        return {};
+    while (copying_ < segments.size() && !doubtful(segments[copying_])) ++copying_;
+    if (copying_ == segments.size()) return settle(env);
+    const Segment& segment = segments[copying_];
+    if (!copy_) {
+        const auto file =
+            write_temporary(env.disk(), join_path(path_, segment_file(segment.base, ".log")), {});
+        if (!file.ok()) return file.error();
+        copy_.emplace().log = *file;
     }
-    return settle(env);
+    const std::uint64_t left = segment.size - copy_->size;
+    if (left == 0) return finish_copy(env);
+    const std::uint64_t slice = std::min<std::uint64_t>(left, config_.scan_bytes);
+    env.disk().read(segment.log, copy_->size, MutableBuffer(static_cast<std::size_t>(slice)),
+                    tokens_.issue(Work::recovery));
+    return {};
 }
 
 void Recovery::copied(env::Env& env, const env::ReadDone& done) {
@@ -45,35 +42,40 @@ void Recovery::copied(env::Env& env, const env::ReadDone& done) {
         check(done.count.error(), file);
         return;
     }
-    Segment& copy_of = copies_.at(copying_);
     const Buffer bytes = done.out.freeze(*done.count);
     if (bytes.empty()) {
         fail({Failure::corrupt, "the log became shorter while it was copied"}, file, true,
-             copy_of.size, segment.base);
+             copy_->size, segment.base);
         return;
     }
-    if (!check(env.disk().write(copy_of.log, copy_of.size, bytes), file)) return;
-    copy_of.size += bytes.size();
+    if (!check(env.disk().write(copy_->log, copy_->size, bytes), file)) return;
+    copy_->size += bytes.size();
     check(copy(env), path_);
 }
 
-Status Recovery::settle_segment(env::Disk& disk, std::size_t i) {
-    Segment& segment = segments[i];
-    const auto row = copies_.find(i);
-    if (row == copies_.end()) return rewrite_indexes(disk, segment);
-    Segment& fresh = row->second;
-    KLAMM_ASSERT(fresh.size == segment.size);
+void Recovery::sync(env::Disk& disk, const Segment& files) {
+    for (const env::FileId file : {files.log, files.index, files.time_index})
+        disk.sync(file, tokens_.issue(Work::recovery));
+    outstanding_ += 3;
+}
+
+/// The log is copied: its indexes are written, and all of it is to be synced.
+Status Recovery::finish_copy(env::Env& env) {
+    env::Disk& disk = env.disk();
+    Segment& segment = segments[copying_];
     const auto index = write_temporary(disk, join_path(path_, segment_file(segment.base, ".index")),
                                        segment.encode_index(0));
     if (!index.ok()) return index.error();
-    fresh.index = *index;
+    copy_->index = *index;
     const auto time_index =
         write_temporary(disk, join_path(path_, segment_file(segment.base, ".timeindex")),
                         segment.encode_time_index(0));
     if (!time_index.ok()) return time_index.error();
-    fresh.time_index = *time_index;
+    copy_->time_index = *time_index;
     segment.entries_written = segment.entries.size();
     segment.time_entries_written = segment.time_entries.size();
+    segment.index_dirty = false;
+    sync(disk, *copy_);
     return {};
 }
 
@@ -81,61 +83,61 @@ Status Recovery::settle_segment(env::Disk& disk, std::size_t i) {
 Status Recovery::settle(env::Env& env) {
     phase_ = Phase::settling;
     env::Disk& disk = env.disk();
-    const auto sync = [&](env::FileId file) {
-        disk.sync(file, tokens_.issue(Work::recovery));
-        ++outstanding_;
-    };
     for (std::size_t i = scan_from_; i < segments.size(); ++i) {
-        KLAMM_TRY(settle_segment(disk, i));
-        const auto row = copies_.find(i);
-        const Segment& files = row == copies_.end() ? segments[i] : row->second;
-        sync(files.log);
-        sync(files.index);
-        sync(files.time_index);
+        if (doubtful(segments[i])) continue;  // copied, and synced
+        KLAMM_TRY(rewrite_indexes(disk, segments[i]));
+        sync(disk, segments[i]);
         segments[i].index_dirty = false;
     }
     const auto epoch_file =
         write_temporary(disk, join_path(path_, epoch_checkpoint_file), as_bytes(epochs.to_text()));
     if (!epoch_file.ok()) return epoch_file.error();
     epoch_file_ = *epoch_file;
-    sync(epoch_file_);
+    disk.sync(epoch_file_, tokens_.issue(Work::recovery));
+    ++outstanding_;
     if (!topic_found_) {
         const auto metadata = write_temporary(disk, join_path(path_, partition_metadata_file),
                                               as_bytes(partition_metadata_text(partition_.topic)));
         if (!metadata.ok()) return metadata.error();
         metadata_file_ = *metadata;
-        sync(metadata_file_);
+        disk.sync(metadata_file_, tokens_.issue(Work::recovery));
+        ++outstanding_;
     }
     return {};
 }
 
-/// The copies, now synced, take the segments' names; their handles go on as the segments'.
-Status Recovery::name_copies(env::Disk& disk) {
-    for (auto& [i, fresh] : copies_) {
-        Segment& segment = segments[i];
-        const struct {
-            const char* suffix;
-            env::FileId* old;
-            env::FileId file;
-        } files[] = {{".log", &segment.log, fresh.log},
-                     {".index", &segment.index, fresh.index},
-                     {".timeindex", &segment.time_index, fresh.time_index}};
-        for (const auto& [suffix, old, file] : files) {
-            const std::string name = join_path(path_, segment_file(segment.base, suffix));
-            KLAMM_TRY(disk.rename(name + temporary_suffix, name));
-            disk.close(*old);
-            *old = file;
-        }
+/// The copy, now synced, takes the segment's names; its handles go on as the segment's. The names
+/// are made durable at the end: until then a loss of power brings the old files back, which are as
+/// good as they were.
+Status Recovery::name_copy(env::Disk& disk) {
+    Segment& segment = segments[copying_];
+    const struct {
+        const char* suffix;
+        env::FileId* old;
+        env::FileId file;
+    } files[] = {{".log", &segment.log, copy_->log},
+                 {".index", &segment.index, copy_->index},
+                 {".timeindex", &segment.time_index, copy_->time_index}};
+    for (const auto& [suffix, old, file] : files) {
+        const std::string name = join_path(path_, segment_file(segment.base, suffix));
+        KLAMM_TRY(disk.rename(name + temporary_suffix, name));
+        disk.close(*old);
+        *old = file;
     }
-    copies_.clear();
+    copy_.reset();
+    ++copying_;
     return {};
 }
 
 void Recovery::take(env::Env& env, const env::Synced& done) {
-    if (phase_ != Phase::settling) return;
+    if (phase_ != Phase::settling && phase_ != Phase::copying) return;
     if (!check(done.status, path_)) return;
     KLAMM_ASSERT(outstanding_ > 0);
     if (--outstanding_ > 0) return;
+    if (phase_ == Phase::copying) {
+        if (check(name_copy(env.disk()), path_)) check(copy(env), path_);
+        return;
+    }
     if (naming_) {
         settled = true;
         phase_ = Phase::done;
@@ -143,7 +145,6 @@ void Recovery::take(env::Env& env, const env::Synced& done) {
     }
     naming_ = true;
     env::Disk& disk = env.disk();
-    if (!check(name_copies(disk), path_)) return;
     if (!check(rename_temporary(disk, join_path(path_, epoch_checkpoint_file), epoch_file_), path_))
         return;
     if (!topic_found_ &&

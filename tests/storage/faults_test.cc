@@ -85,3 +85,46 @@ TEST_CASE("faults: the n-th disk call fails, for every n") {
         REQUIRE(inconsistency(rig, healthy, tiny()) == "");
     }
 }
+
+TEST_CASE("faults: a write that failed states what it may have left, and takes it back") {
+    RecordingDisk disk;
+    Rig rig(disk, tiny());
+    REQUIRE(rig.open());
+    rig.lead(batch(2, 40, Timestamp(1000)), 1);
+    rig.env.facts.all.clear();
+    disk.fail_call(1);
+    REQUIRE(rig.lead(batch(3, 40, Timestamp(1001)), 1).outcome == storage::AppendOutcome::offline);
+    const auto appended = rig.env.facts.of<facts::BatchAppended>();
+    const auto truncated = rig.env.facts.of<facts::LogTruncated>();
+    REQUIRE(appended.size() == 1);
+    CHECK(appended[0].base_offset == Offset(2));
+    CHECK(appended[0].last_offset == Offset(4));
+    REQUIRE(truncated.size() == 1);
+    CHECK(truncated[0].reason == facts::TruncateReason::failed_write);
+    CHECK(truncated[0].end == Offset(2));
+    CHECK(std::holds_alternative<facts::BatchAppended>(rig.env.facts.all.front()));
+}
+
+TEST_CASE("faults: recovery needs no more room than one segment and what it writes beside it") {
+    const storage::LogConfig config = tiny();
+    FileTree left;
+    {
+        RecordingDisk disk;
+        Rig rig(disk, config);
+        REQUIRE(rig.open());
+        for (int i = 0; i < 60; ++i) rig.lead(batch(2, 40, Timestamp(1000 + i)), 1);
+        rig.pump();
+        REQUIRE(rig.log->segments().size() > 10);
+        left = disk.cached();  // the process is killed; nothing was flushed
+    }
+    for (const std::uint64_t room : {std::uint64_t{3 * 500}, std::uint64_t{100}}) {
+        RecordingDisk disk(left);
+        disk.set_capacity(disk.used() + room);
+        Rig rig(disk, config);
+        CHECK(rig.open() == (room > 500));
+        if (rig.log == nullptr || rig.log->phase() != storage::LogPhase::open) continue;
+        CHECK(rig.log->log_end() == Offset(120));
+        CHECK(rig.log->flushed_end() == Offset(120));
+        CHECK(inconsistency(rig, disk, config).empty());
+    }
+}

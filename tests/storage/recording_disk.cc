@@ -1,6 +1,7 @@
 #include "tests/storage/recording_disk.h"
 
 #include <algorithm>
+#include <set>
 
 namespace klamm::tests {
 
@@ -86,12 +87,26 @@ Status RecordingDisk::mkdir(std::string_view path) {
     return {};
 }
 
+std::uint64_t RecordingDisk::used() const {
+    std::set<Node> nodes;
+    for (const auto& [name, node] : now_.names) nodes.insert(node);
+    for (const auto& [file, node] : open_) nodes.insert(node);
+    std::uint64_t bytes = 0;
+    for (const Node node : nodes)
+        if (const auto content = now_.files.find(node); content != now_.files.end())
+            bytes += content->second.size();
+    return bytes;
+}
+
 Status RecordingDisk::write(env::FileId file, std::uint64_t position,
                             std::span<const ByteView> parts) {
     const bool failing = fails();
     Bytes bytes;
     for (const ByteView part : parts) bytes.insert(bytes.end(), part.begin(), part.end());
     if (failing) bytes.resize(bytes.size() / 2);
+    const std::uint64_t length = now_.files[open_.at(file)].size();
+    const std::uint64_t grown = std::max(length, position + bytes.size()) - length;
+    if (grown > 0 && used() + grown > capacity_) return Failure::no_space;
     if (!bytes.empty()) {
         note({.kind = Operation::Kind::write,
               .node = open_.at(file),

@@ -67,6 +67,10 @@ class RecordingDisk final : public env::Disk {
     void fail_syncs(std::uint64_t n) { failing_syncs_ = n; }
     [[nodiscard]] bool failed() const { return failed_; }
     [[nodiscard]] std::uint64_t calls() const { return calls_; }
+    /// Writes that would take all files together past so many bytes fail for want of room.
+    void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+    /// Bytes of all files that have a name or are open.
+    [[nodiscard]] std::uint64_t used() const;
     /// Every n-th read_if_cached would block (0: never).
     void block_every(std::uint64_t n) { block_every_ = n; }
 
@@ -117,6 +121,7 @@ class RecordingDisk final : public env::Disk {
     std::uint64_t failing_syncs_ = 0;
     std::uint64_t calls_ = 0;
     std::uint64_t block_every_ = 0;
+    std::uint64_t capacity_ = UINT64_MAX;
     std::uint64_t cached_reads_ = 0;
 };
 
