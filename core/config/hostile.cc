@@ -25,10 +25,6 @@ void make_lawful(HostileOptions& options) {
         std::min<std::int64_t>(broker.replica_fetch_wait_max_ms, broker.replica_lag_time_max_ms));
     broker.broker_heartbeat_interval_ms =
         std::min(broker.broker_heartbeat_interval_ms, broker.broker_session_timeout_ms / 2);
-    // A fetch that can never bring as much as it waits for brings one batch a wait.
-    broker.replica_fetch_min_bytes =
-        std::min({broker.replica_fetch_min_bytes, broker.replica_fetch_max_bytes,
-                  broker.replica_fetch_response_max_bytes});
     if (broker.queued_max_request_bytes > 0)
         broker.queued_max_request_bytes = std::max<std::int64_t>(broker.queued_max_request_bytes,
                                                                  broker.socket_request_max_bytes);

@@ -1,7 +1,8 @@
 // Fetch: partitions are read one after another, each with what the ones before it left of
-// max_bytes, and the answer leaves when there is min_bytes, an error, a divergence, or the wait is
-// over. Until then each partition's shard is asked for word when there is more; then all are read
-// again. Sessions (KIP-227) are not kept: session id 0 tells the client to send whole fetches.
+// max_bytes, and the answer leaves when there is min_bytes, an error, a divergence, a reader that
+// is behind the active segment, or the wait is over. Until then each partition's shard is asked for
+// word when there is more; then all are read again. Sessions (KIP-227) are not kept: session id 0
+// tells the client to send whole fetches.
 #include <algorithm>
 
 #include "core/server/requests.h"
@@ -89,8 +90,10 @@ void Requests::fetch_gathered(std::uint64_t id, PendingFetch& pending) {
     pending.reading = false;
     const bool at_once =
         std::any_of(pending.parts.begin(), pending.parts.end(), [](const FetchPart& part) {
+            // Who is behind the active segment is not parked, whatever it waits for (Kafka's
+            // DelayedFetch).
             return part.outcome->error != ErrorCode::none ||
-                   part.outcome->diverging_end != no_offset;
+                   part.outcome->diverging_end != no_offset || part.outcome->behind;
         });
     if (at_once || pending.parts.empty() || pending.bytes >= pending.min_bytes ||
         context_.now() >= pending.deadline || !inbound_.open(pending.request.key.connection))

@@ -74,6 +74,7 @@ struct ReadOutcome {
     LeaderEpoch leader_epoch = no_leader_epoch;
     std::vector<env::Piece> pieces{};
     std::uint64_t bytes = 0;
+    bool behind = false;  // the reader is in an older segment than the end of its data
     std::vector<net::Pin> pins{};
     Offset served_to = no_offset;  // end of the batches in `pieces`
 };

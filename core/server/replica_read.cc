@@ -87,6 +87,7 @@ bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset 
             return true;
     }
     outcome.bytes = plan.bytes;
+    outcome.behind = plan.behind;
     outcome.served_to = plan.to;
     if (plan.ranged && command.reply.shard == context_.env().shard()) {
         outcome.pins.push_back(pins_.add(partition_, log_->pin(plan)));

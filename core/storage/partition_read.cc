@@ -31,6 +31,7 @@ ReadPlan PartitionLog::read(env::Env& env, Offset from, std::uint64_t bytes_max,
     }
     limit = std::min(limit, log_end_);
     if (from >= limit) return plan;
+    plan.behind = segment_of(from) < segment_of(limit);
     if (tail_.holds(from)) {
         tail_.read(from, bytes_max, limit, min_one, plan);
     } else {

@@ -30,6 +30,7 @@ struct ReadPlan {
     Offset from = no_offset;  // base offset of the first batch; may lie below what was asked
     Offset to = no_offset;    // after the last batch; equal to what was asked when there is none
     bool ranged = false;      // the pieces are a file range
+    bool behind = false;      // what was asked lies in an older segment than the limit
     ReadTicket ticket = 0;    // when waiting
 };
 

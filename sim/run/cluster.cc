@@ -160,9 +160,6 @@ void Cluster::add_clients(const RunPlan& plan) {
     reader.client = final_client;
     reader.partitions = static_cast<std::int32_t>(partitions_);
     reader.options.client.bootstrap_servers = servers;
-    // A small window on a slow link carries little in a second: small answers, and time for them.
-    reader.options.client.request_timeout_ms = 10'000;
-    reader.options.max_partition_fetch_bytes = 32 * 1024;
     reader.options.client.metadata_max_age_ms = 1'000;
     reader.options.fetch_max_wait_ms = 100;
     reader.options.auto_offset_reset = config::OffsetReset::earliest;

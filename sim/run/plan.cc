@@ -59,11 +59,6 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
     cluster.broker = options.broker;
     cluster.topic = options.topic;
     if (timers_compressed(plan)) compress_timers(cluster.broker, draws);
-    // A fetch that may not carry what it waits for takes its full wait each time, and a follower
-    // that takes a batch a fetch over slow links never catches up: lawful, and of no use here.
-    cluster.broker.replica_fetch_min_bytes =
-        std::min({cluster.broker.replica_fetch_min_bytes, cluster.broker.replica_fetch_max_bytes,
-                  cluster.broker.replica_fetch_response_max_bytes, 200});
     cluster.broker.topic = cluster.topic;
     cluster.eligible_leader_replicas = options.features.eligible_leader_replicas();
     const bool even = draws.happens(500'000, cluster_domain, 0, 0);
@@ -241,6 +236,33 @@ void make_workload(RunPlan& plan, const config::HostileOptions& first) {
     }
 }
 
+/// How long a follower may take to copy the whole log anew, by what the options allow it: a fetch
+/// brings a batch at least, and is parked for its full wait when it may not carry what it waits
+/// for.
+Duration copy_time_max(const RunPlan& plan) {
+    constexpr Duration round_trip = milliseconds(50);  // over healed links, with a sync
+    constexpr std::int64_t record_overhead = 100;      // a batch of one record, at most
+    const config::BrokerOptions& broker = plan.cluster.broker;
+    const std::int64_t room =
+        std::min(broker.replica_fetch_max_bytes, broker.replica_fetch_response_max_bytes);
+    std::int64_t batches = 0;
+    std::int64_t bytes = 0;
+    std::int64_t batch_bytes = 0;
+    for (const workload::ProducerWorkload& producer : plan.workload.producers) {
+        const std::int64_t records =
+            std::int64_t{producer.pacing.operations} * producer.records_max;
+        batches += records;
+        bytes += records * (producer.value_bytes_max + record_overhead);
+        batch_bytes = std::max<std::int64_t>(batch_bytes, producer.options.batch_size);
+    }
+    // Whole batches fill half of the room, or are one.
+    const std::int64_t fetches = std::min(batches, 2 * bytes / std::max<std::int64_t>(room, 1) + 2);
+    const bool parked =
+        broker.replica_fetch_min_bytes > 1 && room < broker.replica_fetch_min_bytes + batch_bytes;
+    const Duration wait = milliseconds(parked ? broker.replica_fetch_wait_max_ms : 0);
+    return (round_trip + wait) * fetches;
+}
+
 }  // namespace
 
 RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdits& edits) {
@@ -262,12 +284,8 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
                                           (timers_compressed(plan) ? 1 : 3));
     plan.safety = std::max(plan.safety, seconds(2));
-    plan.liveness_bound = seconds(timers_compressed(plan) ? 90 : 300);
-    // A follower that may ask for a batch or two at a time needs a round trip for each.
-    const config::BrokerOptions& broker = plan.cluster.broker;
-    if (std::min(broker.replica_fetch_max_bytes, broker.replica_fetch_response_max_bytes) < 10'000)
-        plan.liveness_bound = seconds(1'800);
     make_workload(plan, hostile);
+    plan.liveness_bound = seconds(timers_compressed(plan) ? 90 : 300) + copy_time_max(plan);
 
     plan.faults = draw_faults(plan);
     plan.faults_drawn = plan.faults.size();

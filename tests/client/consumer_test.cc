@@ -1,6 +1,7 @@
 // The consumer against brokers that misbehave by script, through the facts of its node.
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/client/harness.h"
 
@@ -61,6 +62,25 @@ TEST_CASE("consumer: reads from the log's start in order, once, and goes on wher
     CHECK(polls.back().high_watermark == Offset(6));
     CHECK(polls.back().log_start == Offset(0));
     CHECK(harness.cluster.validations == 0);
+}
+
+TEST_CASE("consumer: each answer names its partition, and each partition is read by itself") {
+    Harness harness;
+    harness.cluster.partitions = 2;
+    harness.cluster.append({1, 2, 3});
+    auto workload = harness.consumer(30);
+    workload.partitions = 2;
+    const auto id = harness.add("client", workload::consumer_factory(workload));
+    REQUIRE(run(harness, id));
+    std::map<std::uint64_t, std::int32_t> asked;
+    for (const auto& poll : harness.all<facts::PollInvoked>())
+        asked[poll.operation] = poll.partition;
+    std::map<std::int32_t, std::size_t> records;
+    for (const auto& poll : harness.all<facts::PollReturned>()) {
+        CHECK(poll.partition == asked.at(poll.operation));
+        records[poll.partition] += poll.records.size();
+    }
+    CHECK(records == std::map<std::int32_t, std::size_t>{{0, 3}, {1, 3}});
 }
 
 TEST_CASE("consumer: from LATEST it sees only what comes later") {

@@ -94,12 +94,15 @@ class FakeBroker final : public env::Node {
         topic.name = cluster_.topic;
         if (cluster_.knows_topic) {
             topic.topic_id = cluster_.topic_id;
-            protocol::MetadataResponsePartition partition;
-            partition.leader_id = cluster_.leader;
-            partition.leader_epoch = cluster_.leader_epoch;
-            if (cluster_.leader < BrokerId(0))
-                partition.error_code = ErrorCode::leader_not_available;
-            topic.partitions.push_back(partition);
+            for (std::int32_t p = 0; p < cluster_.partitions; ++p) {
+                protocol::MetadataResponsePartition partition;
+                partition.partition_index = PartitionIndex(p);
+                partition.leader_id = cluster_.leader;
+                partition.leader_epoch = cluster_.leader_epoch;
+                if (cluster_.leader < BrokerId(0))
+                    partition.error_code = ErrorCode::leader_not_available;
+                topic.partitions.push_back(partition);
+            }
         } else {
             topic.error_code = ErrorCode::unknown_topic_or_partition;
         }
@@ -196,6 +199,7 @@ class FakeBroker final : public env::Node {
             cluster_.fetch_acts.pop_front();
         }
         protocol::FetchResponsePartition told;
+        told.partition_index = part.partition;
         told.error_code = act.error;
         told.high_watermark = cluster_.end();
         told.log_start_offset = cluster_.log_start;
@@ -232,6 +236,7 @@ class FakeBroker final : public env::Node {
         ++cluster_.lists;
         const auto asked = decoded<protocol::ListOffsetsRequest>(reader);
         protocol::ListOffsetsResponsePartition told;
+        told.partition_index = asked.topics.at(0).partitions.at(0).partition_index;
         const bool latest = asked.topics.at(0).partitions.at(0).timestamp == Timestamp(-1);
         if (BrokerId(id_) != cluster_.leader) {
             told.error_code = ErrorCode::not_leader_or_follower;

@@ -1,6 +1,6 @@
 #pragma once
 // A small cluster that speaks Kafka's protocol and does what a test tells it: any number of brokers
-// that share one log of one partition, check producer sequences as Kafka does, and answer single
+// that share one log, check producer sequences as Kafka does, and answer single
 // requests by script (errors, closed connections, silence). It replicates nothing and forgets
 // nothing.
 
@@ -51,6 +51,7 @@ struct FakeCluster {
     std::string topic = "trial";
     Uuid topic_id = uuid_from_halves(7, 7);
     std::int32_t brokers = 1;
+    std::int32_t partitions = 1;  // of the topic; all of them show the one log
     BrokerId leader{0};
     LeaderEpoch leader_epoch{0};
     bool knows_topic = true;

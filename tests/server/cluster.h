@@ -26,6 +26,7 @@ struct ClusterOptions {
     std::vector<TopicPlan> more_topics = {};
     net::InboundLimits limits = {};
     sim::DiskOptions disk = {};
+    std::int32_t request_timeout_ms = 30'000;
 };
 
 struct Cluster {
@@ -55,6 +56,7 @@ struct Cluster {
             settings.options.replica_lag_time_max_ms = 2'000;
             settings.options.replica_fetch_wait_max_ms = 200;
             settings.options.replica_fetch_backoff_ms = 100;
+            settings.options.request_timeout_ms = options.request_timeout_ms;
             settings.listen = settings.advertised = {fmt::format("broker-{}", i), 9092};
             settings.controller = metadata.listen;
             settings.cluster = metadata.cluster;

@@ -118,6 +118,23 @@ TEST_CASE("fetch: min_bytes is gathered over several appends, from files too") {
     CHECK(world.idle());
 }
 
+TEST_CASE("fetch: who is behind the active segment is not parked, whatever it waits for") {
+    World world(
+        options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20), {{"internal.segment.bytes", "1024"}}));
+    REQUIRE(world.ready);
+    world.produce(std::string(100, 'x'), 10);
+    const auto waits = [&](std::int64_t from) {
+        const auto request = fetch_of(Offset(from), false, 2'000, 1'000'000);
+        const Instant before = world.cluster.world.now();
+        const auto answer = world.fetch(request);
+        REQUIRE(answer);
+        CHECK_FALSE(records_in(only(answer->body).records).empty());
+        return world.cluster.world.now() - before >= seconds(2);
+    };
+    CHECK_FALSE(waits(0));
+    CHECK(waits(9));
+}
+
 TEST_CASE("fetch: limits hold, but the first batch is given whole (KIP-74)") {
     World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
@@ -365,4 +382,38 @@ TEST_CASE("fetch: a session is never made, so every fetch is whole") {
     CHECK((*answer)->error_code == ErrorCode::none);
     request.topics.clear();
     CHECK(world.fetch(request)->body.responses.empty());
+}
+
+TEST_CASE("fetch: a follower waits for an answer as replica.socket.timeout.ms says") {
+    ClusterOptions options;
+    options.request_timeout_ms = 500;
+    World world(options);
+    REQUIRE(world.ready);
+    // What the leader sends takes longer than request.timeout.ms to arrive.
+    sim::LinkOptions slow;
+    slow.delay_base = milliseconds(700);
+    world.cluster.world.set_link(world.cluster.brokers[0], world.cluster.brokers[1], slow);
+    world.produce("a", 3);
+    world.cluster.world.run_for(seconds(10));
+    CHECK(world.cluster.in_sync());
+    CHECK(world.cluster.broker(BrokerId(2))->hosts().at(trial)->log().log_end() == Offset(3));
+}
+
+TEST_CASE("fetch: epochs that a leader took up and wrote nothing in do not hold a follower up") {
+    ClusterOptions options;
+    for (const int to : {2, 1, 2})
+        options.script.push_back({seconds(static_cast<std::int64_t>(6 + options.script.size())),
+                                  MoveLeader{trial, BrokerId(to)}});
+    World world(options);
+    REQUIRE(world.ready);
+    world.produce("a", 3);
+    REQUIRE(world.cluster.world.run_until(Instant{} + seconds(9)));
+    REQUIRE(world.cluster.leader() == BrokerId(2));
+    CHECK(world.cluster.partition()->leader_epoch == LeaderEpoch(3));
+    world.line = world.client.connect("broker-2");
+    const Instant before = world.cluster.world.now();
+    world.produce("b", 3);  // acks=all: every follower has them
+    CHECK(world.cluster.world.now() - before < seconds(1));
+    CHECK(world.cluster.in_sync());
+    CHECK(world.cluster.broker(BrokerId(1))->hosts().at(trial)->log().log_end() == Offset(6));
 }
