@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,9 +43,20 @@ struct Arguments {
     config::BrokerOptions options;
 };
 
-int complain(std::string_view sentence) {
-    fmt::print(stderr, "klamm broker: {}\n", sentence);
+int complain(const Console& console, std::string_view sentence) {
+    console.err(fmt::format("klamm broker: {}\n", sentence));
     return static_cast<int>(sim::Verdict::usage);
+}
+
+/// As Kafka's Topic.validate: a topic names directories.
+bool lawful_topic(std::string_view name) {
+    constexpr std::size_t length_max = 249;
+    const auto lawful = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    };
+    return !name.empty() && name != "." && name != ".." && name.size() <= length_max &&
+           std::all_of(name.begin(), name.end(), lawful);
 }
 
 template <class Number>
@@ -84,9 +95,12 @@ Status set_option(Arguments& arguments, std::string_view pair) {
 std::optional<Error> parse(std::span<const std::string_view> words, Arguments& arguments) {
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string_view word = words[i];
+        constexpr std::string_view known[] = {"--brokers", "--shards", "--partitions", "--listen",
+                                              "--dir",     "--topic",  "--set"};
+        if (std::find(std::begin(known), std::end(known), word) == std::end(known))
+            return Error{Failure::invalid, fmt::format("{}: no such option", word)};
         if (i + 1 >= words.size())
-            return Error{Failure::invalid,
-                         fmt::format("{}: a value is missing, or the word is not known", word)};
+            return Error{Failure::invalid, fmt::format("{}: a value is missing", word)};
         const std::string_view value = words[++i];
         bool good = true;
         if (word == "--brokers") {
@@ -100,16 +114,14 @@ std::optional<Error> parse(std::span<const std::string_view> words, Arguments& a
         } else if (word == "--dir") {
             arguments.directory = value;
         } else if (word == "--topic") {
+            good = lawful_topic(value);
             arguments.topic = value;
-        } else if (word == "--set") {
-            if (const Status status = set_option(arguments, value); !status.ok())
-                return status.error();
-        } else {
-            return Error{Failure::invalid, fmt::format("{}: no such option", word)};
+        } else if (const Status status = set_option(arguments, value); !status.ok()) {
+            return status.error();
         }
         if (!good)
             return Error{Failure::invalid,
-                         fmt::format("{}: {} is not a lawful value", word, value)};
+                         fmt::format("{}: '{}' is not a lawful value", word, value)};
     }
     if (const Status status = config::check(arguments.options); !status.ok()) return status.error();
     return std::nullopt;
@@ -136,13 +148,13 @@ server::MetadataSettings metadata_settings(const Arguments& arguments, const std
 
 }  // namespace
 
-int run_broker(std::span<const std::string_view> words) {
+int run_broker(std::span<const std::string_view> words, const Console& console) {
     if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h")) {
-        fmt::print("{}", usage);
+        console.out(usage);
         return 0;
     }
     Arguments arguments;
-    if (const auto error = parse(words, arguments)) return complain(error->text);
+    if (const auto error = parse(words, arguments)) return complain(console, error->text);
     const std::string cluster = to_string(uuid_from_halves(cluster_high, cluster_low));
     const auto controller_port =
         static_cast<std::uint16_t>(arguments.listen.port + arguments.brokers);
@@ -162,7 +174,8 @@ int run_broker(std::span<const std::string_view> words) {
                       .root = arguments.directory + "/metadata",
                       .facts = nullptr,
                       .log = runtime::log_to_stderr(),
-                      .seed = std::nullopt});
+                      .seed = std::nullopt,
+                      .attends = true});
     for (int i = 0; i < arguments.brokers; ++i) {
         server::BrokerSettings settings;
         settings.options = arguments.options;
@@ -181,7 +194,8 @@ int run_broker(std::span<const std::string_view> words) {
                           .root = fmt::format("{}/broker-{}", arguments.directory, i + 1),
                           .facts = nullptr,
                           .log = runtime::log_to_stderr(),
-                          .seed = std::nullopt});
+                          .seed = std::nullopt,
+                          .attends = false});
     }
     struct sigaction action {};
     action.sa_handler = [](int) {
@@ -190,7 +204,7 @@ int run_broker(std::span<const std::string_view> words) {
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
     if (const Status started = runtime.start(); !started.ok()) {
-        complain(started.error().text);
+        complain(console, started.error().text);
         return static_cast<int>(sim::Verdict::harness_error);
     }
     const int status = runtime.run();

@@ -72,7 +72,7 @@ int run_command(std::span<const std::string_view> words, const Console& console)
         console.out(version);
         return 0;
     }
-    if (name == "broker") return run_broker(rest);
+    if (name == "broker") return run_broker(rest, console);
     for (const auto& [known, run] : commands) {
         if (known != name) continue;
         if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h")) {

@@ -39,5 +39,8 @@ int main(int argc, char** argv) {
         action.sa_handler = on_interrupt;
         ::sigaction(SIGINT, &action, nullptr);
     }
-    return klamm::command::run_command(words, console);
+    const int status = klamm::command::run_command(words, console);
+    if (std::ferror(stdout) == 0) return status;
+    print(stderr, "klamm: standard output cannot be written\n");
+    return status == 0 ? 4 : status;
 }

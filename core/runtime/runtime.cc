@@ -120,6 +120,8 @@ class Runtime::World {
         KLAMM_ASSERT(started_);
         {
             std::unique_lock lock(mutex_);
+            ended_.wait(lock, [this] { return served(); });
+            ask_stop();
             for (const Row& row : rows_) {
                 ended_.wait(lock, [&row] { return row.shards_left == 0; });
             }
@@ -149,6 +151,17 @@ class Runtime::World {
         env::ShardIndex shards_left = 0;  // under mutex_
         std::optional<int> status;        // under mutex_; of the first shard that stopped
     };
+
+    /// Nobody is left to attend, or one that attends has failed. Under mutex_.
+    [[nodiscard]] bool served() const {
+        bool left = false;
+        for (const Row& row : rows_) {
+            const bool ended = row.shards_left == 0;
+            if (row.host->spec.attends && ended && row.status.value_or(0) != 0) return true;
+            left = left || (!row.host->spec.attends && !ended);
+        }
+        return !left;
+    }
 
     void set_up(std::size_t index) {
         Host& host = *rows_[index].host;

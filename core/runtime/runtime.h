@@ -40,6 +40,9 @@ struct NodeSpec {
     facts::Facts* facts = nullptr;      // must outlive the runtime; called by all shards' threads
     LogSink log = log_to_stderr();      // empty: dropped
     std::optional<std::uint64_t> seed;  // of turn().draws; drawn from the machine when missing
+    /// It is there for the others: once they have all stopped, or it has failed, run() asks the
+    /// rest to stop.
+    bool attends = false;
 };
 
 /// A node of one runtime, in the order of adding.
@@ -63,8 +66,8 @@ class Runtime {
     /// one line of decimal digits, raised durably before the node starts; 1 without a root.
     Status start();
 
-    /// Waits until every node has stopped by Env::stop. Returns the first status that is not 0, in
-    /// the order of adding, else 0.
+    /// Waits until every node has stopped by Env::stop; those that attend are asked to when nobody
+    /// else is left. Returns the first status that is not 0, in the order of adding, else 0.
     int run();
 
     /// Delivers StopAsked to every shard of every node, once however often it is asked. May be

@@ -77,6 +77,7 @@ void MetadataNode::take(env::Event& event) {
         directory_->start(*env_,
                           {settings_.cluster, settings_.node,
                            uuid_from_halves(draws.word(domain, 9, 0), draws.word(domain, 9, 1))});
+        after_log_event();  // one that is locked is offline at once
     } else if (auto* read = std::get_if<env::ReadDone>(&event)) {
         if (read->token == load_token) {
             loading_ = false;
@@ -124,7 +125,8 @@ void MetadataNode::take(env::Event& event) {
 
 void MetadataNode::after_log_event() {
     if (directory_->phase() == storage::DirectoryPhase::offline) {
-        env_->log("the metadata log is offline");
+        env_->log("the metadata log is offline: " +
+                  (directory_->failure() ? directory_->failure()->text : std::string("unknown")));
         env_->stop(1);
         return;
     }
