@@ -51,7 +51,7 @@ constexpr Row rows[] = {
     {FaultKind::disk_error_syncs,          0,  30,  10, 400'000, milliseconds(1'000), 1},
     {FaultKind::disk_full,                 0,  30,  10, 400'000, milliseconds(1'000), 1},
     {FaultKind::move_leader,              60, 600, 240, 700'000, milliseconds(0),     1},
-    {FaultKind::elect_unclean,             0, 120, 120, 300'000, milliseconds(4'000), 0},
+    {FaultKind::elect_unclean,             0, 120, 120, 300'000, milliseconds(15'000), 0},
     {FaultKind::clean_restart,            30, 100,  60, 500'000, milliseconds(500),   1},
     {FaultKind::wipe,                      0, 120,  60, 300'000, milliseconds(1'000), 1},
 };
