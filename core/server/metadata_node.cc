@@ -233,6 +233,7 @@ void MetadataNode::decide(const controller::Decisions& decisions, const facts::F
         else
             partition = false;
         if (env_->turn().facts_wanted()) {
+            state_configured(decided.change, offset);
             if (partition)
                 facts_.push_back({offset, controller::committed_fact(image_, changed, offset.value,
                                                                      decided.cause)});
@@ -247,6 +248,26 @@ void MetadataNode::decide(const controller::Decisions& decisions, const facts::F
         ++offset;
     }
     append(frames);
+}
+
+/// What is set for a topic, or its ELR being cleared, changes its partitions without a record of
+/// theirs.
+void MetadataNode::state_configured(const metadata::Change& change, Offset offset) {
+    std::string_view name;
+    if (const auto* cleared = std::get_if<metadata::ElrCleared>(&change))
+        name = cleared->topic;
+    else if (const auto* set = std::get_if<metadata::ConfigSet>(&change);
+             set != nullptr && set->resource.type == metadata::ResourceType::topic)
+        name = set->resource.name;
+    else
+        return;
+    for (const auto& [id, topic] : image_.topics()) {
+        if (!name.empty() && topic.name != name) continue;
+        for (const auto& [index, partition] : topic.partitions)
+            facts_.push_back(
+                {offset, controller::committed_fact(image_, {id, index}, offset.value,
+                                                    facts::PartitionChangeCause::configuration)});
+    }
 }
 
 void MetadataNode::commit() {

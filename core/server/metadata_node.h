@@ -126,6 +126,7 @@ class MetadataNode final : public env::Node {
 
     /// Records and applies `decisions`, in one batch.
     void decide(const controller::Decisions& decisions, const facts::Fact* also = nullptr);
+    void state_configured(const metadata::Change& change, Offset offset);
     void append(const std::vector<Bytes>& frames);
     /// Answers once everything decided so far is durable.
     template <class Response>

@@ -84,3 +84,29 @@ TEST_CASE("cluster: an administrator's unclean election waits for its need while
         CHECK(elected == (patience > Duration{}));
     }
 }
+
+TEST_CASE(
+    "cluster: what is set for a topic is told of its partitions, the ELR that goes included") {
+    struct Watch final : sim::WorldObserver {
+        void on_fact(sim::NodeId, env::ShardIndex, Instant, const facts::Fact& fact) override {
+            if (const auto* one = std::get_if<facts::PartitionCommitted>(&fact)) last = *one;
+        }
+        facts::PartitionCommitted last;
+    } watch;
+    Cluster cluster({.topic = {{"min.insync.replicas", "2"}}, .script = {}});
+    cluster.world.set_observer(&watch);
+    REQUIRE(cluster.ready());
+    cluster.world.kill(cluster.node_of(BrokerId(2)));
+    cluster.world.kill(cluster.node_of(BrokerId(3)));
+    REQUIRE(cluster.world.run_until([&] { return cluster.isr_size() == 1; }, seconds(20)));
+    REQUIRE(cluster.world.run_for(milliseconds(100)));
+    CHECK(watch.last.elr.size() == 1);
+    CHECK(watch.last.min_isr == 2);
+    cluster.world.post(cluster.controller, std::make_unique<Administration>(
+                                               ChangeConfig{"trial", "min.insync.replicas", "1"}));
+    REQUIRE(cluster.world.run_for(milliseconds(100)));
+    CHECK(watch.last.cause == facts::PartitionChangeCause::configuration);
+    CHECK(watch.last.elr.empty());
+    CHECK(watch.last.min_isr == 1);
+    CHECK(cluster.partition()->elr.empty());
+}
