@@ -18,9 +18,10 @@ constexpr std::string_view help =
     "usage: klamm COMMAND ...\n"
     "\n"
     "The simulated world:\n"
-    "  sim [--seed HEX] [--profile P] [--plant BUG] [--off KIND,..] [--length 60s]\n"
+    "  sim [FILE] [--seed HEX] [--profile P] [--plant BUG] [--off KIND,..] [--length 60s]\n"
     "      [--export-history FILE] [--trace FILE]\n"
-    "                          one run: a storm, a verdict, the bill, the replay line\n"
+    "                          one run: a storm, a verdict, the bill, the replay line; FILE is\n"
+    "                          a scenario, see scenarios/SCHEMA.md\n"
     "  replay TOKEN [--checkpoints] [--events FROM-TO] [--log] [--export-history FILE]\n"
     "      [--trace FILE]      the run that a token names\n"
     "  shrink TOKEN [--replays N]\n"
@@ -35,6 +36,10 @@ constexpr std::string_view help =
     "                          plants a bug, or each in turn, and looks for it; --budget is CPU\n"
     "                          time a bug; --without-needed takes its faults away and expects\n"
     "                          not to find it\n"
+    "  scenario FILE [--seeds N] [--first-seed HEX] | --schema | --document\n"
+    "                          runs a scenario as it is, which must do what it expects, and with\n"
+    "                          the bug planted that turns it red; or prints the form of such "
+    "files\n"
     "  check HISTORY           judges a history of clients (JSON lines)\n"
     "\n"
     "The real world:\n"
@@ -43,7 +48,7 @@ constexpr std::string_view help =
     "Profiles: calm, weather, storm, power. Exit status: 0 passed, 1 safety, 2 liveness, 3 crash,\n"
     "4 harness error, 5 usage.\n";
 
-constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 7> commands{{
+constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 8> commands{{
     {"sim", sim_command},
     {"replay", replay_command},
     {"shrink", shrink_command},
@@ -51,6 +56,7 @@ constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>
     {"swarm", swarm_command},
     {"zoo", zoo_command},
     {"check", check_command},
+    {"scenario", scenario_command},
 }};
 
 }  // namespace

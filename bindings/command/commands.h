@@ -8,6 +8,9 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/result.h"
+#include "sim/run/plan.h"
+
 namespace klamm::command {
 
 /// Where a command prints, and what it may ask of its surroundings.
@@ -30,6 +33,10 @@ int diverge_command(Words words, const Console& console);
 int swarm_command(Words words, const Console& console);
 int zoo_command(Words words, const Console& console);
 int check_command(Words words, const Console& console);
+int scenario_command(Words words, const Console& console);
+
+/// The plan that a token names, of either kind.
+Result<sim::RunPlan> plan_of_token(std::string_view token);
 
 /// "klamm sim: ..." on err; the exit status of wrong usage.
 int complain(const Console& console, std::string_view command, std::string_view sentence);

@@ -17,6 +17,9 @@
 #include "sim/run/run.h"
 #include "sim/run/token.h"
 #include "sim/run/trace_json.h"
+#include "sim/scenario/driver.h"
+#include "sim/scenario/parse.h"
+#include "sim/scenario/token.h"
 
 namespace klamm::command {
 
@@ -122,13 +125,37 @@ int run_one(const sim::RunPlan& plan, const RunOutputs& outputs, std::string_vie
 
 std::uint64_t random_seed() { return std::random_device()(); }
 
+Result<sim::RunPlan> scenario_plan(const std::string& path, std::uint64_t seed,
+                                   const sim::PlanOptions& asked) {
+    const Result<std::string> text = sim::read_scenario_file(path);
+    if (!text) return text.error();
+    const Result<sim::Scenario> scenario = sim::parse_scenario(*text, path);
+    if (!scenario) return scenario.error();
+    return sim::plan_of(*scenario,
+                        {seed, asked.profile, asked.plant, path, sim::scenario_digest(*text)});
+}
+
 }  // namespace
 
+Result<sim::RunPlan> plan_of_token(std::string_view token) {
+    return sim::is_scenario_token(token) ? sim::plan_from_scenario_token(token)
+                                         : sim::from_token(token);
+}
+
 int sim_command(Words words, const Console& console) {
+    std::string file;
+    if (!words.empty() && !words.front().starts_with("--")) {
+        file = words.front();
+        words = words.subspan(1);
+    }
     const auto options = Options::parse(words, sim_table);
     if (!options) return complain(console, "sim", options.error().text);
     std::uint64_t seed = 0;
     sim::PlanOptions asked;
+    if (!file.empty()) asked.profile = sim::Profile::calm;
+    for (const std::string_view name : {"--off", "--length"})
+        if (!file.empty() && options->has(name))
+            return complain(console, "sim", fmt::format("{}: not with a scenario", name));
     const auto take = [&](std::string_view name, const auto& parse, auto& into) -> Status {
         const auto text = options->value(name);
         if (!text) return {};
@@ -144,13 +171,17 @@ int sim_command(Words words, const Console& console) {
           take("--length", parse_duration, asked.length)}) {
         if (!status) return complain(console, "sim", status.error().text);
     }
-    return run_one(sim::make_plan(seed, asked), outputs_of(*options), "sim", console);
+    if (file.empty())
+        return run_one(sim::make_plan(seed, asked), outputs_of(*options), "sim", console);
+    const auto plan = scenario_plan(file, seed, asked);
+    if (!plan) return complain(console, "sim", plan.error().text);
+    return run_one(*plan, outputs_of(*options), "sim", console);
 }
 
 int replay_command(Words words, const Console& console) {
     const auto options = Options::parse(words, replay_table, replay_operands);
     if (!options) return complain(console, "replay", options.error().text);
-    const auto plan = sim::from_token(options->operands()[0]);
+    const auto plan = plan_of_token(options->operands()[0]);
     if (!plan) return complain(console, "replay", plan.error().text);
     if (options->has("--checkpoints")) {
         console.out(sim::checkpoints_text(sim::checkpoints_of(*plan)));

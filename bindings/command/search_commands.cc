@@ -13,6 +13,7 @@
 #include "sim/run/swarm.h"
 #include "sim/run/token.h"
 #include "sim/run/zoo.h"
+#include "sim/scenario/token.h"
 
 namespace klamm::command {
 
@@ -197,6 +198,8 @@ int shrink_command(Words words, const Console& console) {
         if (!replays) return complain(console, "shrink", "--replays " + replays.error().text);
         replays_max = *replays;
     }
+    if (sim::is_scenario_token(options->operands()[0]))
+        return complain(console, "shrink", "a scenario's story is as short as it was written");
     const auto plan = sim::from_token(options->operands()[0]);
     if (!plan) return complain(console, "shrink", plan.error().text);
     const sim::ShrinkResult result = shrink_and_print(*plan, replays_max, console);
@@ -208,7 +211,7 @@ int diverge_command(Words words, const Console& console) {
     const auto options = Options::parse(words, diverge_table, token_operand);
     if (!options) return complain(console, "diverge", options.error().text);
     const std::string token(options->operands()[0]);
-    if (const auto plan = sim::from_token(token); !plan) {
+    if (const auto plan = plan_of_token(token); !plan) {
         return complain(console, "diverge", plan.error().text);
     }
     const std::string self(console.self);

@@ -40,7 +40,7 @@ struct ProducerWorkload {
     std::int32_t partitions = 1;  // a drawn one of 0 .. partitions-1 per operation
     Pacing pacing;
     std::uint32_t records_max = 1;
-    std::uint32_t key_bytes_max = 8;     // 0: always a null key
+    std::uint32_t key_bytes_max = 8;  // 0: always a null key
     /// How many different keys there are, each of 8 bytes; 0: every operation has one of its own.
     std::uint32_t keys = 0;
     bool skewed = false;  // key k is drawn about half as often as key k / 2, not all alike

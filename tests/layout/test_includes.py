@@ -34,6 +34,7 @@ for core in CORES:
     SEES[core] = ["core/replicated", "core/log", "core/metadata", "core/record", "core/protocol"]
 SEES["core/server"] = CORES + ["core/net", "core/storage", "core/config"]
 SEES["sim/run"] = ["sim/world", "sim/judge", "core/workload", "core/server", "core/client", "checkers"]
+SEES["sim/scenario"] = ["sim/run"]
 
 # The one part of protocol that records and logs may know: the codes that validation answers with.
 ERROR_CODES = re.compile(r"core/protocol/error_codes?\.h$")

@@ -20,7 +20,7 @@ CORE = {
     "base", "env", "config", "protocol", "record", "log", "metadata", "replicated", "storage", "raft", "controller",
     "replica", "group", "transaction", "security", "net", "server", "client", "workload", "runtime",
 }
-SIM = {"world", "judge", "run"}
+SIM = {"world", "judge", "run", "scenario"}
 LINES_MAX = 500
 
 

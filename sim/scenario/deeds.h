@@ -1,0 +1,61 @@
+#pragma once
+// Does what steps say: resolves whom, makes faults of it and lets the run's storm strike with them,
+// and takes back what lasts until it is taken back.
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/run/director.h"
+#include "sim/run/storm.h"
+#include "sim/scenario/matching.h"
+#include "sim/scenario/scenario.h"
+
+namespace klamm::sim {
+
+class Deeds {
+  public:
+    Deeds(const Stage& stage, Cast& cast)
+        : cluster_(stage.cluster), storm_(stage.storm), listener_(stage.listener), cast_(cast) {}
+
+    /// `key` names the deed in draws. Line 0: it may hit nobody.
+    void act(const Deed& deed, std::uint64_t key, std::size_t line);
+    /// What the healing of the storm does not know of.
+    void heal();
+
+    /// Deeds that hit nobody, one sentence each.
+    [[nodiscard]] const std::vector<std::string>& misses() const { return misses_; }
+
+  private:
+    using Pairs = Storm::Pairs;
+
+    void process(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line);
+    void strike(FaultKind kind, NodeId node, const Deed& deed, std::size_t line);
+    void power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line);
+    void take_back(NodeId node, bool pauses, std::size_t line);
+    void links(const Deed& deed, std::uint64_t key, std::size_t line);
+    void mend(const Pairs& pairs);
+    void administer(const Deed& deed, std::uint64_t key, std::size_t line);
+    void condition(const Deed& deed, NodeId node, std::size_t line);
+    FaultEvent& make(FaultKind kind, std::vector<std::uint32_t> targets, const Deed& deed);
+    [[nodiscard]] std::vector<NodeId> resolve(const Whos& whos, std::uint64_t key,
+                                              std::size_t line);
+    void miss(std::size_t line, const std::string& what);
+    [[nodiscard]] World& world() { return cluster_.world(); }
+
+    Cluster& cluster_;
+    Storm& storm_;
+    Listener& listener_;
+    Cast& cast_;
+    std::deque<FaultEvent> faults_;  // the storm refers to them
+    std::map<FaultKind, std::uint32_t> made_;
+    std::multiset<std::pair<NodeId, NodeId>> cuts_;
+    std::map<std::size_t, std::vector<const FaultEvent*>> lasting_;  // by broker: pauses, disks
+    std::set<NodeId> paused_;                                        // no brokers
+    std::vector<std::string> misses_;
+};
+
+}  // namespace klamm::sim

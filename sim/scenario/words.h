@@ -1,0 +1,67 @@
+#pragma once
+// The words of scenario files that name one of a few things, in the order of the values they mean.
+
+#include <array>
+#include <string_view>
+
+namespace klamm::sim {
+
+using namespace std::string_view_literals;
+
+/// Where a word stands in its list; its size if it does not.
+template <std::size_t size>
+constexpr std::size_t index_of(const std::array<std::string_view, size>& words,
+                               std::string_view word) {
+    std::size_t at = 0;
+    while (at < size && words[at] != word) ++at;
+    return at;
+}
+
+/// In the order of facts::Fact, with BrokerFencing twice; then what the world itself tells.
+inline constexpr std::array fact_words{
+    "appended"sv,
+    "truncated"sv,
+    "log_start_moved"sv,
+    "opened"sv,
+    "flushed"sv,
+    "log_offline"sv,
+    "leads"sv,
+    "follows"sv,
+    "watermark_advanced"sv,
+    "isr_proposed"sv,
+    "produce_answered"sv,
+    "consumer_served"sv,
+    "partition_changed"sv,
+    "registered"sv,
+    "fenced"sv,
+    "unfenced"sv,
+    "sent"sv,
+    "send_returned"sv,
+    "polled"sv,
+    "poll_returned"sv,
+    "latest_asked"sv,
+    "latest_returned"sv,
+    "corrupt_received"sv,
+    "fetched"sv,
+    "started"sv,
+    "ended"sv,
+};
+
+inline constexpr std::array truncate_words{"divergence"sv, "recovery"sv, "out_of_range"sv,
+                                           "reset"sv, "failed_write"sv};
+inline constexpr std::array log_words{"new"sv, "clean"sv, "recovered"sv};
+inline constexpr std::array cause_words{
+    "created"sv,           "isr_changed"sv,         "broker_fenced"sv, "broker_unfenced"sv,
+    "broker_registered"sv, "controlled_shutdown"sv, "elected"sv,       "last_known"sv,
+    "unclean"sv,           "by_administrator"sv,    "moved"sv,         "configuration"sv,
+};
+inline constexpr std::array outcome_words{"ok"sv, "failed"sv, "unknown"sv};
+inline constexpr std::array answer_words{"drawn"sv, "none"sv, "all"sv};
+inline constexpr std::array timer_words{"short"sv, "default"sv};
+inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"sv};
+inline constexpr std::array journal_words{"posix"sv, "ordered"sv};
+inline constexpr std::array skew_words{"even"sv, "first"sv};
+inline constexpr std::array acks_words{"0"sv, "1"sv, "all"sv};
+inline constexpr std::array amount_words{"none"sv, "some"sv, "any"sv};
+
+}  // namespace klamm::sim
