@@ -122,7 +122,8 @@ void DiskImage::touch_content(const InodePointer& inode) {
         return;
     for (const ContentBackup& backup : contents_backup_)
         if (backup.inode == inode) return;
-    contents_backup_.push_back({inode, inode->file, inode->reserved});
+    contents_backup_.push_back({inode, inode->file, inode->reserved, std::nullopt});
+    if (inode->blemishes) contents_backup_.back().blemishes = *inode->blemishes;
 }
 
 void DiskImage::begin_recording() {
@@ -155,6 +156,7 @@ void DiskImage::take_back() {
     for (ContentBackup& content : contents_backup_) {
         content.inode->file = std::move(content.file);
         content.inode->reserved = content.reserved;
+        if (content.blemishes) *content.inode->blemishes = *content.blemishes;
     }
     KLAMM_ASSERT(pending_names_.size() >= pending_backup_);
     pending_names_.erase(pending_names_.begin() + static_cast<std::ptrdiff_t>(pending_backup_),

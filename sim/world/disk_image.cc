@@ -160,7 +160,7 @@ Status DiskImage::write(const InodePointer& inode, std::uint64_t position,
     std::uint64_t fits = std::min(size, limit);
     bool full = false;
     const std::uint64_t held = footprint(*inode);
-    if (fits > 0 && position + fits > held) {
+    if (fits > 0 && position + fits > held && !options_.allocates_late) {
         const std::uint64_t room = held + space();
         if (position + fits > room) {
             full = true;
@@ -189,7 +189,15 @@ void DiskImage::raw_write(const InodePointer& inode, std::uint64_t position,
         parts = shorter;
     }
     const std::uint64_t before = footprint(*inode);
+    std::optional<std::uint64_t> lands_at;
+    Bytes content_before;
+    if (inode->blemishes) [[unlikely]] {
+        inode->blemishes->rewritten(position, position + size);
+        lands_at = inode->blemishes->take_misdirected();
+        if (lands_at) content_before = inode->file.live();
+    }
     inode->file.write(position, parts, journal_);
+    if (lands_at) misdirect(*inode, position, *lands_at, size, content_before);
     if (inode->linked) used_ += footprint(*inode) - before;
     if (!recording_) return;
     Recorded record{Recorded::Kind::write, {}, inode, position, {}};
@@ -210,6 +218,7 @@ void DiskImage::raw_truncate(const InodePointer& inode, std::uint64_t length) {
     note_unsynced(inode);
     const std::uint64_t before = footprint(*inode);
     if (length < inode->file.length()) inode->reserved = 0;
+    if (inode->blemishes) inode->blemishes->rewritten(length, UINT64_MAX);
     inode->file.truncate(length, journal_);
     if (inode->linked) used_ = used_ - before + footprint(*inode);
     if (recording_) operations_.push_back({Recorded::Kind::truncate, {}, inode, length, {}});

@@ -44,6 +44,10 @@ class DiskImage {
     Status allocate(const InodePointer& inode, std::uint64_t length);
     [[nodiscard]] std::uint64_t used() const { return used_; }
     [[nodiscard]] std::uint64_t space() const;
+    /// More was written than there is room for; only where space is looked for late.
+    [[nodiscard]] bool overfull() const {
+        return options_.allocates_late && used_ > options_.capacity_bytes;
+    }
 
     [[nodiscard]] InodePointer find(std::string_view path) const;
     Result<std::vector<env::DirectoryEntry>> list(std::string_view path) const;
@@ -56,6 +60,15 @@ class DiskImage {
     SyncMark begin_sync(Inode& inode);
     void complete_sync(Inode& inode, SyncMark mark);
     void fail_sync(Inode& inode, SyncMark mark, const Draws& draws, std::uint64_t entity);
+
+    // --- What the medium does. False where there is no such file, or no such place in it.
+    /// Bytes read as `seen`; the file keeps what they should be.
+    bool rot(std::string_view path, std::uint64_t position, ByteView seen);
+    bool break_range(std::string_view path, ByteRange range);
+    bool misdirect_next_write(std::string_view path, std::uint64_t lands_at);
+    /// Writing back what is dirty fails though no sync asked for it: as after a sync that failed
+    /// and told nobody. The next sync of the file writes what is dirty then, and answers io.
+    bool fail_write_back(std::string_view path, const Draws& draws, std::uint64_t entity);
 
     // --- A turn that will be cut.
     void begin_recording();
@@ -99,6 +112,7 @@ class DiskImage {
         InodePointer inode;
         FileImage file;
         std::uint64_t reserved;
+        std::optional<Blemishes> blemishes;
     };
     struct NameBackup {
         InodePointer directory;
@@ -128,6 +142,9 @@ class DiskImage {
     [[nodiscard]] static std::uint64_t footprint(const Inode& inode);
     void link(const InodePointer& inode, bool linked);
     void note_unsynced(const InodePointer& inode);
+    [[nodiscard]] Inode* blemished(std::string_view path);
+    static void misdirect(Inode& inode, std::uint64_t position, std::uint64_t lands_at,
+                          std::uint64_t size, const Bytes& before);
     void forget_synced();
     void forget_unsynced();
     void take_back();

@@ -98,6 +98,7 @@ struct DiskWork {
     std::uint64_t power_epoch = 0;
     Effect effect = StopEffect{0};
     bool fails = false;
+    bool lies = false;  // a sync that answers ok and has done nothing
 };
 
 class World::Impl {

@@ -1,6 +1,7 @@
 #include "sim/world/inode.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace klamm::sim {
 
@@ -22,6 +23,17 @@ NameTable::~NameTable() {
         entry->durable = nullptr;
         note(*entry);
     }
+}
+
+Result<std::size_t> Inode::read(std::uint64_t position, MutableByteView out) const {
+    const Bytes& live = file.live();
+    if (position >= live.size()) return std::size_t{0};
+    const std::size_t count = std::min<std::uint64_t>(out.size(), live.size() - position);
+    if (count == 0) return count;
+    if (blemishes && blemishes->broken({position, position + count})) return Failure::io;
+    std::memcpy(out.data(), live.data() + position, count);
+    if (blemishes) blemishes->show(position, out.first(count));
+    return count;
 }
 
 Entry* NameTable::find(std::string_view name) const {

@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/result.h"
+#include "sim/world/blemishes.h"
 #include "sim/world/file_image.h"
 
 namespace klamm::sim {
@@ -75,14 +77,18 @@ struct Inode : std::enable_shared_from_this<Inode> {
     Inode& operator=(const Inode&) = delete;
 
     [[nodiscard]] bool is_directory() const { return names != nullptr; }
+    /// Reads as a node does; gives how much. Failure::io where the medium cannot be read.
+    Result<std::size_t> read(std::uint64_t position, MutableByteView out) const;
 
     std::uint64_t key;  // of its draws: digest of the path it was made with
     bool linked = true;
     bool listed = false;  // among the disk's files that may have unsynced changes
     std::uint64_t reserved = 0;
     FileImage file;
-    std::unique_ptr<NameTable> names;  // of a directory
-    std::vector<Entry*> places;        // the entries that mean it
+    bool write_back_failed = false;        // told by the next sync, once
+    std::unique_ptr<NameTable> names;      // of a directory
+    std::unique_ptr<Blemishes> blemishes;  // nullptr: the medium is sound
+    std::vector<Entry*> places;            // the entries that mean it
 };
 
 }  // namespace klamm::sim

@@ -14,6 +14,7 @@ constexpr DrawDomain read_domain = draw_domain("world.disk.read");
 constexpr DrawDomain read_fails = draw_domain("world.disk.read_fails");
 constexpr DrawDomain sync_domain = draw_domain("world.disk.sync");
 constexpr DrawDomain sync_fails = draw_domain("world.disk.sync_fails");
+constexpr DrawDomain sync_lies = draw_domain("world.disk.sync_lies");
 constexpr DrawDomain kill_effects = draw_domain("world.kill.effects");
 constexpr DrawDomain crash_domain = draw_domain("world.crash");
 }  // namespace
@@ -175,6 +176,7 @@ void World::Impl::begin_work(Machine& machine, Shard& shard, Effect effect) {
     const std::uint64_t n = ++shard.disk_work_;
     Duration wait = disk.read_base;
     bool fails = false;
+    bool lies = false;
     if (const auto* sync = std::get_if<SyncEffect>(&effect)) {
         wait = disk.sync_base +
                Duration{draws_.exponential(disk.sync_mean.nanoseconds, sync_domain, shard.key_, n) +
@@ -182,14 +184,21 @@ void World::Impl::begin_work(Machine& machine, Shard& shard, Effect effect) {
                             disk.sync_nanoseconds_per_kib / 1024};
         fails = disk.sync_error_rate > 0 &&
                 draws_.happens(disk.sync_error_rate, sync_fails, shard.key_, n);
+        lies =
+            disk.sync_lie_rate > 0 && draws_.happens(disk.sync_lie_rate, sync_lies, shard.key_, n);
     } else {
         wait = wait +
                Duration{draws_.exponential(disk.read_mean.nanoseconds, read_domain, shard.key_, n)};
         fails = disk.read_error_rate > 0 &&
                 draws_.happens(disk.read_error_rate, read_fails, shard.key_, n);
     }
-    work_[index] = {machine.id.value,    shard.index_,      machine.process->incarnation,
-                    machine.power_epoch, std::move(effect), fails};
+    work_[index] = {machine.id.value,
+                    shard.index_,
+                    machine.process->incarnation,
+                    machine.power_epoch,
+                    std::move(effect),
+                    fails,
+                    lies};
     push(now_ + wait * disk.slow_factor, EventKind::disk).a = index;
 }
 
@@ -212,8 +221,13 @@ void World::Impl::on_work(std::uint32_t index) {
             machine.disk.fail_sync(*sync->inode, sync->mark, draws_.fork(crash_domain, machine.key),
                                    work.incarnation);
             status = Failure::io;
-        } else {
+        } else if (machine.disk.overfull()) {
+            machine.disk.fail_sync(*sync->inode, sync->mark, draws_.fork(crash_domain, machine.key),
+                                   work.incarnation);
+            status = Failure::no_space;
+        } else if (!work.lies) {
             machine.disk.complete_sync(*sync->inode, sync->mark);
+            if (std::exchange(sync->inode->write_back_failed, false)) status = Failure::io;
         }
         event = env::Synced{sync->token, std::move(status)};
     } else if (auto* read = std::get_if<ReadEffect>(&work.effect)) {
@@ -222,11 +236,8 @@ void World::Impl::on_work(std::uint32_t index) {
             done.count = Failure::closed;
         } else if (work.fails) {
             done.count = Failure::io;
-        } else if (const Bytes& live = read->file->file.live(); read->position < live.size()) {
-            const std::size_t count =
-                std::min<std::uint64_t>(done.out.size(), live.size() - read->position);
-            std::memcpy(done.out.data(), live.data() + read->position, count);
-            done.count = count;
+        } else {
+            done.count = read->file->read(read->position, done.out.span());
         }
         event = std::move(done);
     } else if (auto* list = std::get_if<ListEffect>(&work.effect)) {

@@ -87,6 +87,11 @@ struct DiskOptions {
     std::int64_t write_error_rate = 0;
     std::int64_t read_error_rate = 0;
     std::int64_t sync_error_rate = 0;
+    /// Of syncs that answer ok and cover nothing; a later one that does not lie covers it all.
+    std::int64_t sync_lie_rate = 0;
+    /// Space is looked for when bytes are synced, not when they are written: on a disk that is
+    /// overfull each sync fails with no_space, as one that failed with io.
+    bool allocates_late = false;
     /// All durations times this.
     std::int64_t slow_factor = 1;
 };

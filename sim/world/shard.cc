@@ -250,10 +250,8 @@ Result<std::size_t> Shard::read_if_cached(env::FileId file, std::uint64_t positi
     if (!inode) return Failure::closed;
     if (machine_.disk_stalled) return Failure::limit;
     if (disk_fails(machine_.spec.disk.would_block_rate, would_block)) return Failure::limit;
-    const Bytes& live = inode->file.live();
-    if (position >= live.size()) return std::size_t{0};
-    const std::size_t count = std::min<std::uint64_t>(out.size(), live.size() - position);
-    if (count > 0) std::memcpy(out.data(), live.data() + position, count);
+    auto count = inode->read(position, out);
+    if (!count.ok()) return Failure::limit;  // what the medium cannot give is not in the cache
     return count;
 }
 

@@ -258,9 +258,10 @@ bool World::Impl::leave_piece(std::uint32_t index, std::uint32_t side, std::uint
     OutPiece& piece = way.queue.front();
     if (piece.bad_handle) return false;
     if (piece.file) {
-        const Bytes& live = piece.file->file.live();
-        if (piece.position + piece.length > live.size()) return false;
-        Buffer bytes = Buffer::copy_of(ByteView(live).subspan(piece.position, size));
+        if (piece.position + piece.length > piece.file->file.length()) return false;
+        Bytes read(size);
+        if (!piece.file->read(piece.position, read).ok()) return false;
+        Buffer bytes = Buffer::from(std::move(read));
         trace_.fold(crc32c(bytes.view()));
         way.wire.push_back(std::move(bytes));
     } else if (size > 0) {

@@ -9,6 +9,7 @@ namespace klamm::sim {
 namespace {
 constexpr DrawDomain boot_domain = draw_domain("world.clock.boot");
 constexpr DrawDomain perturb_domain = draw_domain("world.perturb");
+constexpr DrawDomain write_back_domain = draw_domain("world.disk.write_back");
 
 void throw_world_ended(const AssertionPlace& place) { throw WorldEnded{place}; }
 
@@ -297,6 +298,28 @@ bool World::overwrite_file(NodeId node, std::string_view path, std::uint64_t pos
     if (position > length || bytes.size() > length - position) return false;
     inode->file.overwrite(position, bytes);
     return true;
+}
+
+bool World::rot_file(NodeId node, std::string_view path, std::uint64_t position, ByteView seen) {
+    return impl_->machine(node).disk.rot(path, position, seen);
+}
+bool World::break_file(NodeId node, std::string_view path, ByteRange range) {
+    return impl_->machine(node).disk.break_range(path, range);
+}
+bool World::misdirect_next_write(NodeId node, std::string_view path, std::uint64_t lands_at) {
+    return impl_->machine(node).disk.misdirect_next_write(path, lands_at);
+}
+bool World::fail_write_back(NodeId node, std::string_view path) {
+    Machine& machine = impl_->machine(node);
+    return machine.disk.fail_write_back(path, impl_->draws_.fork(write_back_domain, machine.key),
+                                        machine.incarnation);
+}
+std::optional<Bytes> World::read_file(NodeId node, std::string_view path) const {
+    const InodePointer inode = impl_->machine(node).disk.find(path);
+    if (!inode || inode->is_directory()) return std::nullopt;
+    Bytes bytes(inode->file.length());
+    if (!inode->read(0, bytes).ok()) return std::nullopt;
+    return bytes;
 }
 
 void World::set_observer(WorldObserver* observer) { impl_->observer_ = observer; }

@@ -132,6 +132,20 @@ class World {
     /// range.
     bool overwrite_file(NodeId node, std::string_view path, std::uint64_t position, ByteView bytes);
 
+    // --- The medium, per file. False where there is no such file, or no such place in it.
+    /// Bytes read as `seen` from now on, in every incarnation, until they are written again.
+    /// file_bytes() gives what they should be.
+    bool rot_file(NodeId node, std::string_view path, std::uint64_t position, ByteView seen);
+    /// What overlaps [from, to) cannot be read: reads fail with io, file ranges break off.
+    bool break_file(NodeId node, std::string_view path, ByteRange range);
+    /// The next write of the file lands at another place of it; nobody is told.
+    bool misdirect_next_write(NodeId node, std::string_view path, std::uint64_t lands_at);
+    /// Each unsynced unit of the file reaches the disk or is forsaken, as with a sync that fails,
+    /// though nobody has asked for one; the next sync of the file answers io, once.
+    bool fail_write_back(NodeId node, std::string_view path);
+    /// What a node would read of the whole file; nullopt where it cannot be read.
+    [[nodiscard]] std::optional<Bytes> read_file(NodeId node, std::string_view path) const;
+
     // --- Network
     [[nodiscard]] const NetworkOptions& network_options() const;
     void set_network_options(const NetworkOptions& options);
