@@ -19,13 +19,17 @@ constexpr std::string_view help =
     "\n"
     "The simulated world:\n"
     "  sim [FILE] [--seed HEX] [--profile P] [--plant BUG] [--off KIND,..] [--length 60s]\n"
-    "      [--export-history FILE] [--trace FILE]\n"
+    "      [--export-history FILE] [--trace FILE] [--pcap FILE] [--html FILE]\n"
+    "      [--export-disks DIR]\n"
     "                          one run: a storm, a verdict, the bill, the replay line; FILE is\n"
     "                          a scenario, see scenarios/SCHEMA.md\n"
-    "  replay TOKEN [--checkpoints] [--events FROM-TO] [--log] [--export-history FILE]\n"
-    "      [--trace FILE]      the run that a token names\n"
-    "  shrink TOKEN [--replays N]\n"
-    "                          the same failure with few faults and operations\n"
+    "  replay TOKEN [--checkpoints] [--events FROM-TO] [--log] [the files of sim]\n"
+    "                          the run that a token names\n"
+    "  shrink TOKEN [--replays N] [the files of sim]\n"
+    "                          the same failure with few faults and operations; files of the\n"
+    "                          shrunk run\n"
+    "  why TOKEN [--branches N] [--moments N] [--jobs N] [--html FILE]\n"
+    "                          forks it at moments before it failed: when was it likely to?\n"
     "  diverge TOKEN [--against BINARY]\n"
     "                          runs it twice: equal, or the first event that differs\n"
     "  swarm [--budget 60s] [--seeds N] [--first-seed HEX] [--jobs N] [--profile P|all]\n"
@@ -48,7 +52,7 @@ constexpr std::string_view help =
     "Profiles: calm, weather, storm, power. Exit status: 0 passed, 1 safety, 2 liveness, 3 crash,\n"
     "4 harness error, 5 usage.\n";
 
-constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 8> commands{{
+constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 9> commands{{
     {"sim", sim_command},
     {"replay", replay_command},
     {"shrink", shrink_command},
@@ -56,6 +60,7 @@ constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>
     {"swarm", swarm_command},
     {"zoo", zoo_command},
     {"check", check_command},
+    {"why", why_command},
     {"scenario", scenario_command},
 }};
 

@@ -18,6 +18,7 @@ struct Console {
     std::function<void(std::string_view)> out;
     std::function<void(std::string_view)> err;
     bool progress = false;                     // err is a terminal: a line that renews itself
+    bool colour = false;                       // out is a terminal that is to have colour
     std::function<bool()> interrupted;         // ctrl-C was pressed; may be empty
     std::string_view self = "/proc/self/exe";  // this executable, for runs in processes anew
 };
@@ -33,6 +34,7 @@ int diverge_command(Words words, const Console& console);
 int swarm_command(Words words, const Console& console);
 int zoo_command(Words words, const Console& console);
 int check_command(Words words, const Console& console);
+int why_command(Words words, const Console& console);
 int scenario_command(Words words, const Console& console);
 
 /// The plan that a token names, of either kind.

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,14 @@ void on_interrupt(int) {
     if (interrupts > 1) ::_exit(130);
 }
 
+/// As no-color.org has it: NO_COLOR, set to anything but nothing, means no colour.
+bool wants_colour() {
+    const char* no_colour = ::getenv("NO_COLOR");
+    const char* terminal = ::getenv("TERM");
+    return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == 0) &&
+           (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
 void print(std::FILE* stream, std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stream);
     std::fflush(stream);
@@ -31,9 +40,10 @@ int main(int argc, char** argv) {
     console.out = [](std::string_view text) { print(stdout, text); };
     console.err = [](std::string_view text) { print(stderr, text); };
     console.progress = ::isatty(STDERR_FILENO) == 1;
+    console.colour = wants_colour();
     console.interrupted = [] { return interrupts > 0; };
-    const bool searches =
-        !words.empty() && (words[0] == "swarm" || words[0] == "zoo" || words[0] == "shrink");
+    const bool searches = !words.empty() && (words[0] == "swarm" || words[0] == "zoo" ||
+                                             words[0] == "shrink" || words[0] == "why");
     if (searches) {
         struct sigaction action {};
         action.sa_handler = on_interrupt;

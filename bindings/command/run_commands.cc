@@ -3,20 +3,20 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <fstream>
 #include <random>
 #include <string>
 
 #include "bindings/command/commands.h"
 #include "bindings/command/options.h"
-#include "checkers/jsonl.h"
+#include "bindings/command/run_outputs.h"
+#include "bindings/command/terminal.h"
 #include "checkers/violation.h"
+#include "sim/picture/copies.h"
 #include "sim/run/diverge.h"
 #include "sim/run/forked.h"
 #include "sim/run/report.h"
 #include "sim/run/run.h"
 #include "sim/run/token.h"
-#include "sim/run/trace_json.h"
 #include "sim/scenario/driver.h"
 #include "sim/scenario/parse.h"
 #include "sim/scenario/token.h"
@@ -25,102 +25,64 @@ namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 7> sim_table{{{"--seed", "HEX"},
-                                              {"--profile", "PROFILE"},
-                                              {"--plant", "BUG"},
-                                              {"--off", "KINDS"},
-                                              {"--length", "DURATION"},
-                                              {"--export-history", "FILE"},
-                                              {"--trace", "FILE"}}};
-constexpr std::array<OptionRow, 5> replay_table{{{"--checkpoints", ""},
+constexpr std::array<OptionRow, 10> sim_table{{{"--seed", "HEX"},
+                                               {"--profile", "PROFILE"},
+                                               {"--plant", "BUG"},
+                                               {"--off", "KINDS"},
+                                               {"--length", "DURATION"},
+                                               {"--export-history", "FILE"},
+                                               {"--trace", "FILE"},
+                                               {"--pcap", "FILE"},
+                                               {"--html", "FILE"},
+                                               {"--export-disks", "DIR"}}};
+constexpr std::array<OptionRow, 8> replay_table{{{"--checkpoints", ""},
                                                  {"--events", "FROM-TO"},
                                                  {"--log", ""},
                                                  {"--export-history", "FILE"},
-                                                 {"--trace", "FILE"}}};
+                                                 {"--trace", "FILE"},
+                                                 {"--pcap", "FILE"},
+                                                 {"--html", "FILE"},
+                                                 {"--export-disks", "DIR"}}};
 constexpr std::array<std::string_view, 1> replay_operands{"TOKEN"};
 
-struct RunOutputs {
-    std::optional<std::string> history;
-    std::optional<std::string> trace;
-    bool log = false;
-};
-
 RunOutputs outputs_of(const Options& options) {
-    RunOutputs outputs;
-    if (const auto path = options.value("--export-history")) outputs.history = *path;
-    if (const auto path = options.value("--trace")) outputs.trace = *path;
-    outputs.log = options.has("--log");
-    return outputs;
-}
-
-/// Whether these files can be written, said before the run and not after it.
-Status writable(const RunOutputs& outputs) {
-    for (const auto& path : {outputs.history, outputs.trace}) {
-        if (path && !std::ofstream(*path, std::ios::trunc)) {
-            return Error{Failure::io, fmt::format("{}: cannot be written", *path)};
-        }
-    }
-    return {};
+    return {output_paths_of(options), options.has("--log")};
 }
 
 /// What the run's process does: its report, behind one byte for the exit status.
-std::string run_and_report(const sim::RunPlan& plan, const RunOutputs& outputs) {
+std::string run_and_report(const sim::RunPlan& plan, const RunOutputs& asked) {
     sim::RunHooks hooks;
     std::string text;
-    std::ofstream trace;
-    hooks.keep_history = outputs.history.has_value();
-    if (outputs.trace) {
-        trace.open(*outputs.trace, std::ios::trunc | std::ios::binary);
-        hooks.event_sink = [&](const sim::EventRecord& record) {
-            trace << sim::trace_line(record);
-        };
-        hooks.fact_sink = [&](Instant time, const std::string& node, const facts::Fact& fact) {
-            trace << sim::trace_line(time, node, fact);
-        };
-        hooks.fault_sink = [&](Instant time, const sim::FaultEvent& fault) {
-            trace << sim::trace_line(time, fault);
-        };
-    }
-    if (outputs.log) {
+    sim::Outputs outputs(asked.files);
+    outputs.attach(hooks);
+    if (asked.log) {
         hooks.log_sink = [&](Instant time, const std::string& node, std::string_view line) {
             text +=
                 fmt::format("{} {}: {}\n", checkers::seconds_text(time.nanoseconds), node, line);
         };
     }
     const sim::RunResult result = sim::run_plan(plan, hooks);
-    bool written = true;
-    if (outputs.history) {
-        std::ofstream file(*outputs.history, std::ios::trunc | std::ios::binary);
-        file << checkers::write_history(result.history);
-        file.close();
-        written = written && !file.fail();
-    }
-    if (outputs.trace) {
-        trace.close();
-        written = written && !trace.fail();
-    }
     int status = sim::exit_status(result);
-    if (!written) {
-        text += "a file could not be written in full\n";
+    if (const Status written = outputs.finish(plan, result); !written) {
+        text += written.error().text + '\n';
         status = static_cast<int>(sim::Verdict::harness_error);
     }
-    return static_cast<char>(status) + text + to_text(plan, result);
+    text += to_text(plan, result);
+    if (result.red()) {
+        // Whose copies went where takes one more run, with an eye on the record that was lost.
+        const auto verdict = text.rfind("verdict ");
+        if (verdict != std::string::npos)
+            text.insert(verdict, sim::story_of_guilty_record(plan, result));
+    }
+    return static_cast<char>(status) + text;
 }
 
 int run_one(const sim::RunPlan& plan, const RunOutputs& outputs, std::string_view command,
             const Console& console) {
-    if (const Status ready = writable(outputs); !ready) {
+    if (const Status ready = sim::prepare(outputs.files); !ready) {
         return complain(console, command, ready.error().text);
     }
-    const auto job = [&] { return run_and_report(plan, outputs); };
-    const sim::ForkedResult result = sim::run_forked(job);
-    if (result.end == sim::JobEnd::finished && !result.bytes.empty()) {
-        console.out(std::string_view(result.bytes).substr(1));
-        return result.bytes[0];
-    }
-    console.out(fmt::format("crash: {}\nhash {:016x}\nreplay klamm replay {}\n", result.complaint,
-                            0, sim::to_token(plan)));
-    return static_cast<int>(sim::Verdict::crash);
+    return run_and_print(plan, outputs, console);
 }
 
 std::uint64_t random_seed() { return std::random_device()(); }
@@ -136,6 +98,29 @@ Result<sim::RunPlan> scenario_plan(const std::string& path, std::uint64_t seed,
 }
 
 }  // namespace
+
+sim::OutputPaths output_paths_of(const Options& options) {
+    sim::OutputPaths paths;
+    for (const auto& [name, into] : {std::pair{"--export-history", &paths.history},
+                                     {"--trace", &paths.trace},
+                                     {"--pcap", &paths.capture},
+                                     {"--html", &paths.page},
+                                     {"--export-disks", &paths.disks}})
+        if (const auto path = options.value(name)) *into = *path;
+    return paths;
+}
+
+int run_and_print(const sim::RunPlan& plan, const RunOutputs& outputs, const Console& console) {
+    const auto job = [&] { return run_and_report(plan, outputs); };
+    const sim::ForkedResult result = sim::run_forked(job);
+    if (result.end == sim::JobEnd::finished && !result.bytes.empty()) {
+        console.out(painted(console, std::string_view(result.bytes).substr(1)));
+        return result.bytes[0];
+    }
+    console.out(painted(console, fmt::format("crash: {}\nhash {:016x}\nreplay klamm replay {}\n",
+                                             result.complaint, 0, sim::to_token(plan))));
+    return static_cast<int>(sim::Verdict::crash);
+}
 
 Result<sim::RunPlan> plan_of_token(std::string_view token) {
     return sim::is_scenario_token(token) ? sim::plan_from_scenario_token(token)

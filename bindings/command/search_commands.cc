@@ -8,6 +8,8 @@
 
 #include "bindings/command/commands.h"
 #include "bindings/command/options.h"
+#include "bindings/command/run_outputs.h"
+#include "bindings/command/terminal.h"
 #include "sim/run/diverge.h"
 #include "sim/run/shrink.h"
 #include "sim/run/swarm.h"
@@ -36,7 +38,12 @@ constexpr std::array<OptionRow, 9> zoo_table{{{"--bug", "BUG"},
                                               {"--length", "DURATION"},
                                               {"--without-needed", ""},
                                               {"--shrink", ""}}};
-constexpr std::array<OptionRow, 1> shrink_table{{{"--replays", "N"}}};
+constexpr std::array<OptionRow, 6> shrink_table{{{"--replays", "N"},
+                                                 {"--export-history", "FILE"},
+                                                 {"--trace", "FILE"},
+                                                 {"--pcap", "FILE"},
+                                                 {"--html", "FILE"},
+                                                 {"--export-disks", "DIR"}}};
 constexpr std::array<OptionRow, 1> diverge_table{{{"--against", "BINARY"}}};
 constexpr std::array<std::string_view, 1> token_operand{"TOKEN"};
 
@@ -66,26 +73,6 @@ Status take_swarm_options(const Options& options, sim::SwarmOptions& swarm) {
     swarm.jobs = static_cast<std::size_t>(jobs);
     return {};
 }
-
-/// A line on a terminal that renews itself; nothing elsewhere.
-class ProgressLine {
-  public:
-    explicit ProgressLine(const Console& console) : console_(console) {}
-    ~ProgressLine() { clear(); }
-    void show(const std::string& text) {
-        if (!console_.progress) return;
-        console_.err("\r\x1b[K" + text);
-        shown_ = true;
-    }
-    void clear() {
-        if (shown_) console_.err("\r\x1b[K");
-        shown_ = false;
-    }
-
-  private:
-    const Console& console_;
-    bool shown_ = false;
-};
 
 std::function<void(const sim::SwarmProgress&)> show_progress(ProgressLine& line) {
     return [&line](const sim::SwarmProgress& now) {
@@ -202,7 +189,14 @@ int shrink_command(Words words, const Console& console) {
         return complain(console, "shrink", "a scenario's story is as short as it was written");
     const auto plan = sim::from_token(options->operands()[0]);
     if (!plan) return complain(console, "shrink", plan.error().text);
+    const sim::OutputPaths paths = output_paths_of(*options);
+    if (const Status ready = sim::prepare(paths); !ready)
+        return complain(console, "shrink", ready.error().text);
     const sim::ShrinkResult result = shrink_and_print(*plan, replays_max, console);
+    if (result.reproduced && paths.any()) {
+        console.out("\nthe shrunk run:\n");
+        (void)run_and_print(result.plan, {paths}, console);
+    }
     // What was asked for is a smaller failure; without a failure there is none.
     return status_of(result.reproduced ? sim::Verdict::passed : sim::Verdict::harness_error);
 }

@@ -36,6 +36,8 @@ SEES["core/server"] = CORES + ["core/net", "core/storage", "core/config"]
 SEES["sim/run"] = ["sim/world", "sim/judge", "core/workload", "core/server", "core/client", "checkers"]
 SEES["sim/scenario"] = ["sim/run"]
 
+SEES["sim/picture"] = ["sim/run"]
+
 # The one part of protocol that records and logs may know: the codes that validation answers with.
 ERROR_CODES = re.compile(r"core/protocol/error_codes?\.h$")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -20,7 +20,7 @@ CORE = {
     "base", "env", "config", "protocol", "record", "log", "metadata", "replicated", "storage", "raft", "controller",
     "replica", "group", "transaction", "security", "net", "server", "client", "workload", "runtime",
 }
-SIM = {"world", "judge", "run", "scenario"}
+SIM = {"world", "judge", "run", "scenario", "picture"}
 LINES_MAX = 500
 
 
