@@ -159,7 +159,7 @@ TEST_CASE("medium: write-back that fails unasked is told by the next sync, once"
     CHECK(lost >= 15);
 }
 
-TEST_CASE("medium: a sync that lies answers ok and covers nothing; an honest one covers all") {
+TEST_CASE("medium: a sync that lies answers ok and covers nothing, an honest one covers all") {
     int lost = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         for (const bool honest_after : {false, true}) {
