@@ -121,8 +121,6 @@ struct ClusterPlan {
     DiskOptions disk;
     CpuOptions cpu;
     std::vector<ClockOptions> clocks;  // by broker
-    /// By broker: so much longer takes what the metadata node sends it, until the network heals.
-    std::vector<Duration> news_delay;
     Duration unclean_check_interval = seconds(300);
 };
 
@@ -143,8 +141,8 @@ struct RunPlan {
     Duration warm_up;                // no fault falls before
     Duration safety;                 // length of the phase in which faults fall, warm-up included
     Duration liveness_bound;         // within which all must be well after healing
-    /// Leaders change often, one broker hears of it late, and answers leave slowly: file ranges are
-    /// still queued, and wanted, when what they name is cut and written anew.
+    /// Leaders change often, news of it comes late, and answers leave slowly: file ranges are still
+    /// queued when what they name is cut and written anew.
     bool stale_views = false;
     /// Brokers that stay down after healing: never so many that the rest cannot make progress.
     std::vector<std::uint32_t> left_down;
