@@ -337,9 +337,7 @@ void Broker::set_alarm() {
 }
 
 std::uint64_t Broker::state_digest() const {
-    std::uint64_t digest = static_cast<std::uint64_t>(context_.image->offset());
-    for (const auto& [id, host] : hosts_.hosts()) digest = fold64(digest, host->digest());
-    return digest;
+    return fold64(static_cast<std::uint64_t>(context_.image->offset()), hosts_.digest());
 }
 
 }  // namespace klamm::server

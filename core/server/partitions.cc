@@ -1,9 +1,19 @@
 #include "core/server/partitions.h"
 
+#include "core/base/checksum.h"
+
 namespace klamm::server {
 
+namespace {
+std::uint64_t key_of(const TopicPartition& partition) {
+    return digest64(as_bytes(to_string(partition.topic)),
+                    static_cast<std::uint64_t>(partition.partition.value));
+}
+}  // namespace
+
 void Partitions::emplace(const TopicPartition& partition, std::unique_ptr<ReplicaHost> host) {
-    const auto [entry, added] = rows_.emplace(partition, Row{.host = host.get()});
+    const auto [entry, added] =
+        rows_.emplace(partition, Row{.host = host.get(), .key = key_of(partition)});
     KLAMM_ASSERT(added);
     ++unsettled_;
     hosts_.emplace(partition, std::move(host));
@@ -78,6 +88,9 @@ void Partitions::look() {
         const bool settled = row.host->settled();
         if (settled != row.settled) unsettled_ += settled ? -1 : 1;
         row.settled = settled;
+        digest_ -= row.digest;
+        row.digest = fold64(row.key, row.host->digest());
+        digest_ += row.digest;
     }
 }
 

@@ -47,17 +47,21 @@ class Partitions {
     /// Whether every log is open, or will never be.
     [[nodiscard]] bool settled();
 
+    /// Of the state of all of them, as last looked at; in whatever order it came to be.
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }
     /// How many partitions were ticked or looked at so far: the measure of the work done here.
     [[nodiscard]] std::uint64_t visits() const { return visits_; }
 
   private:
     struct Row {
         ReplicaHost* host = nullptr;
-        bool ticks = false;  // in to_tick_
-        bool stale = false;  // in to_look_at_
+        std::uint64_t key = 0;  // of its part in the digest
+        bool ticks = false;     // in to_tick_
+        bool stale = false;     // in to_look_at_
         Instant deadline = instant_never;
         BrokerId follows = no_broker;
         bool settled = false;
+        std::uint64_t digest = 0;
     };
     using Rows = std::map<TopicPartition, Row>;
     void touch(Rows::value_type& entry);
@@ -73,6 +77,7 @@ class Partitions {
     std::set<std::pair<Instant, TopicPartition>> deadlines_;
     std::map<BrokerId, Followers> followers_;
     std::size_t unsettled_ = 0;
+    std::uint64_t digest_ = 0;  // the sum of theirs
     std::uint64_t visits_ = 0;
 };
 
