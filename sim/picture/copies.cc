@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "sim/judge/damage.h"
+#include "sim/run/cluster.h"
 #include "sim/run/listener.h"
 #include "sim/run/token.h"
 #include "sim/world/world.h"
@@ -66,6 +67,10 @@ std::optional<RecordPlace> guilty_record(const std::vector<Violation>& violation
 }
 
 void Copies::fault(Instant at, const FaultEvent& fault) { faults_.emplace_back(at, fault); }
+
+bool Copies::here(const TopicPartition& partition) const {
+    return partition == TopicPartition{trial_topic, PartitionIndex(place_.partition)};
+}
 
 Copies::Copy* Copies::living(NodeId node) {
     for (Copy& copy : copies_)

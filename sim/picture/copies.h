@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "core/base/facts.h"
-#include "sim/run/cluster.h"
 #include "sim/run/plan.h"
 #include "sim/run/run.h"
 #include "sim/world/observer.h"
@@ -80,9 +79,7 @@ class Copies final : public WorldObserver {
         Instant at;
         std::string words;
     };
-    [[nodiscard]] bool here(const TopicPartition& partition) const {
-        return partition.topic == trial_topic && partition.partition.value == place_.partition;
-    }
+    [[nodiscard]] bool here(const TopicPartition& partition) const;
     Copy* living(NodeId node);
     void end(NodeId node, Instant at, std::string how);
     void appended(NodeId node, Instant time, const facts::BatchAppended& fact);

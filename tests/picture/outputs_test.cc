@@ -1,8 +1,6 @@
 // What a run leaves behind: the run is the same with it, paths are checked before it begins.
 #include <catch2/catch.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include "tests/picture/room.h"
 
 using namespace klamm;
@@ -46,33 +44,6 @@ TEST_CASE("outputs: written twice they are the same, byte by byte") {
     REQUIRE(text_of(*first.capture).size() > 10'000);
     REQUIRE(text_of(*first.capture) == text_of(*second.capture));
     REQUIRE(text_of(*first.page) == text_of(*second.page));
-}
-
-TEST_CASE("outputs: each line of a trace is JSON, and the last event has the run's hash") {
-    const conformance::TemporaryDirectory room;
-    OutputPaths paths;
-    paths.trace = room.path() + "/trace.jsonl";
-    const RunResult result = run_with(small_plan(6), paths);
-    std::ifstream file(*paths.trace);
-    std::string hash;
-    std::uint64_t events = 0, facts = 0, faults = 0;
-    for (std::string line; std::getline(file, line);) {
-        const auto one = nlohmann::json::parse(line);
-        if (one.contains("event")) {
-            ++events;
-            REQUIRE(one["event"] == events);
-            hash = one["hash"];
-        } else if (one.contains("fault")) {
-            ++faults;
-        } else {
-            ++facts;
-            REQUIRE(one["fact"].get<std::string>() != "");
-        }
-    }
-    REQUIRE(events == result.events);
-    REQUIRE(faults == result.fired_ids.size());
-    REQUIRE(facts > 100);
-    REQUIRE(std::stoull(hash, nullptr, 16) == result.hash);
 }
 
 TEST_CASE("outputs: what cannot be written is said before the run") {

@@ -1,4 +1,5 @@
-// The page of a run: well-formed, on its own, with a story inside that says what happened.
+// The page of a run: well-formed, on its own, with a story inside that says what happened; and the
+// trace, which is JSON too.
 #include <catch2/catch.hpp>
 
 #include <nlohmann/json.hpp>
@@ -139,4 +140,31 @@ TEST_CASE("page: the story has what the run had, in order") {
     }
     REQUIRE(reigns == committed);
     REQUIRE(plain.hash == result.hash);
+}
+
+TEST_CASE("outputs: each line of a trace is JSON, and the last event has the run's hash") {
+    const conformance::TemporaryDirectory room;
+    OutputPaths paths;
+    paths.trace = room.path() + "/trace.jsonl";
+    const RunResult result = run_with(small_plan(6), paths);
+    std::ifstream file(*paths.trace);
+    std::string hash;
+    std::uint64_t events = 0, facts = 0, faults = 0;
+    for (std::string line; std::getline(file, line);) {
+        const auto one = nlohmann::json::parse(line);
+        if (one.contains("event")) {
+            ++events;
+            REQUIRE(one["event"] == events);
+            hash = one["hash"];
+        } else if (one.contains("fault")) {
+            ++faults;
+        } else {
+            ++facts;
+            REQUIRE(one["fact"].get<std::string>() != "");
+        }
+    }
+    REQUIRE(events == result.events);
+    REQUIRE(faults == result.fired_ids.size());
+    REQUIRE(facts > 100);
+    REQUIRE(std::stoull(hash, nullptr, 16) == result.hash);
 }
