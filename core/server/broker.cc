@@ -131,6 +131,8 @@ void Broker::on(ImageArrived arrived) {
             const TopicPartition id{topic_id, index};
             if (!metadata::contains(partition.replicas, context_.self())) continue;
             if (context_.owner_of(id) != context_.env().shard() || hosts_.contains(id)) continue;
+            // An older image does not know the latest epochs, which recovery measures logs by.
+            if (!context_.caught_up) continue;
             hosts_.emplace(
                 id, std::make_unique<ReplicaHost>(context_, *directory_, pins_, id, topic.name));
         }
@@ -180,7 +182,7 @@ void Broker::maybe_close() {
 
 void Broker::on(CloseLogs close) {
     stage_ = Stage::closing;
-    directory_->close(context_.env(), close.broker_epoch);
+    directory_->close(context_.env(), close.broker_epoch, context_.caught_up);
     check_directory();
 }
 

@@ -17,7 +17,8 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
       name_(partition_name(topic_, partition.partition)) {
     high_watermark_ = directory_.checkpointed_high_watermark(name_).value_or(Offset(0));
     const auto config = log_config(context_, topic_options(context_, partition_.topic));
-    log_ = &directory_.open_log(context_.env(), partition_, name_, config);
+    log_ = &directory_.open_log(context_.env(), partition_, name_, config,
+                                context_.image->partition(partition_)->leader_epoch);
 }
 
 bool ReplicaHost::ready() const { return log_->phase() == LogPhase::open && !cut_; }

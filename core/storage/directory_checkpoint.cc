@@ -87,10 +87,11 @@ void LogDirectory::finish_checkpoint(env::Env& env) {
     if (!written.ok()) fail(env.turn(), written.error(), path_of(clean_shutdown_file));
 }
 
-void LogDirectory::close(env::Env& env, BrokerEpoch epoch) {
+void LogDirectory::close(env::Env& env, BrokerEpoch epoch, bool all_opened) {
     KLAMM_ASSERT(phase_ == DirectoryPhase::ready);
     phase_ = DirectoryPhase::closing;
     closing_epoch_ = epoch;
+    all_recovered_ = all_opened || clean_;
     advance_close(env);
 }
 
@@ -110,11 +111,12 @@ void LogDirectory::advance_close(env::Env& env) {
 
 /// Only a directory whose every log is closed has stopped cleanly.
 Status LogDirectory::write_marker(env::Env& env) {
-    for (const auto& log : logs_) {
-        if (log->phase() != LogPhase::closed) {
-            phase_ = DirectoryPhase::closed;
-            return {};
-        }
+    const bool all_closed = std::all_of(logs_.begin(), logs_.end(), [](const auto& log) {
+        return log->phase() == LogPhase::closed;
+    });
+    if (!all_closed || !all_recovered_) {
+        phase_ = DirectoryPhase::closed;
+        return {};
     }
     const auto file = write_temporary(env.disk(), path_of(clean_shutdown_file),
                                       as_bytes(clean_shutdown_text(closing_epoch_)));

@@ -211,7 +211,8 @@ PartitionLog* LogDirectory::on_event(env::Env& env, const env::Synced& done) {
 // --- partitions
 
 PartitionLog& LogDirectory::open_log(env::Env& env, TopicPartition partition,
-                                     const std::string& name, const LogConfig& config) {
+                                     const std::string& name, const LogConfig& config,
+                                     LeaderEpoch leader_epoch_max) {
     KLAMM_ASSERT(phase_ == DirectoryPhase::ready);
     KLAMM_ASSERT(!by_partition_.contains(partition));
     KLAMM_ASSERT(owner_next_ < owner_end_);
@@ -220,7 +221,7 @@ PartitionLog& LogDirectory::open_log(env::Env& env, TopicPartition partition,
     PartitionLog& log = *logs_.back();
     by_partition_.emplace(partition, &log);
     const auto point = points_.find(name);
-    log.open(env, {clean_, point == points_.end() ? Offset(0) : point->second});
+    log.open(env, {clean_, point == points_.end() ? Offset(0) : point->second, leader_epoch_max});
     take_over(env.turn(), log);
     return log;
 }

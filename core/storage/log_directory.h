@@ -45,8 +45,10 @@ class LogDirectory final : public RecoveryPoints {
     void settle(const Turn& turn);
 
     /// Opens (or makes) a partition's log; needs phase ready. `name` is `<topic>-<partition>`.
+    /// A batch of an epoch above `leader_epoch_max` is damaged.
     PartitionLog& open_log(env::Env& env, TopicPartition partition, const std::string& name,
-                           const LogConfig& config);
+                           const LogConfig& config,
+                           LeaderEpoch leader_epoch_max = LeaderEpoch{INT32_MAX});
     [[nodiscard]] PartitionLog* find(TopicPartition partition);
 
     /// Begins to write the recovery points of all logs, and the noted high watermarks, to their
@@ -58,8 +60,10 @@ class LogDirectory final : public RecoveryPoints {
     [[nodiscard]] std::optional<Offset> checkpointed_high_watermark(const std::string& name) const;
 
     /// Clean stop: closes all logs, writes the checkpoints, then the marker with `epoch`. Ends in
-    /// phase closed; if any log is not open then, without a marker.
-    void close(env::Env& env, BrokerEpoch epoch);
+    /// phase closed; if any log is not open then, without a marker. Without one, too, when not
+    /// `all_opened` (a log that belongs here was never opened) and the previous stop was not clean:
+    /// nobody has recovered that log since (as in Kafka's LogManager.shutdown).
+    void close(env::Env& env, BrokerEpoch epoch, bool all_opened = true);
 
     [[nodiscard]] DirectoryPhase phase() const { return phase_; }
     [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
@@ -146,6 +150,7 @@ class LogDirectory final : public RecoveryPoints {
     Checkpointing checkpointing_;
     bool closing_checkpoint_ = false;
     BrokerEpoch closing_epoch_ = no_broker_epoch;
+    bool all_recovered_ = false;  // when closing: no log is left as an unclean stop left it
     env::FileId marker_file_ = env::FileId::none;
 };
 

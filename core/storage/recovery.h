@@ -31,6 +31,8 @@ namespace klamm::storage {
 struct OpenHints {
     bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
     Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
+    /// The highest leader epoch that the partition has had: no batch of it can have a higher one.
+    LeaderEpoch leader_epoch_max{INT32_MAX};
 };
 
 class Recovery {

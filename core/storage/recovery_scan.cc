@@ -1,6 +1,8 @@
 // Scanning; recovery_settle.cc goes on from there. A batch is accepted when it stands exactly where
-// the one before it ended, its epoch does not fall and its checksum holds; the first that is not
-// accepted ends the log if it lies at or above the recovery point, and is damage below it.
+// the one before it ended, its checksum holds, and its epoch neither falls nor is one that the
+// partition has not had yet: the epoch lies outside the checksum (Kafka's format), and a torn page
+// may hit it alone. The first batch that is not accepted ends the log if it lies at or above the
+// recovery point, and is damage below it.
 
 #include <algorithm>
 
@@ -96,6 +98,10 @@ bool Recovery::accept(env::Env& env, ByteView bytes) {
     const LeaderEpoch epoch = batch.leader_epoch();
     if (!tail_only_ && epoch < epochs.latest_epoch()) {
         bad(env, "a batch's leader epoch is below the one before it");
+        return false;
+    }
+    if (epoch > hints_.leader_epoch_max) {
+        bad(env, "a batch's leader epoch is one that the partition has not had");
         return false;
     }
     tail_first_ = false;

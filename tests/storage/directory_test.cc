@@ -64,6 +64,35 @@ TEST_CASE("directory: after a clean stop every file reads as Kafka 4.1 writes it
     CHECK(killed.log->log_end() == Offset(3));
 }
 
+TEST_CASE("directory: a log that nobody has opened since an unclean stop has not stopped cleanly") {
+    const bool clean_before = GENERATE(false, true);
+    const bool all_opened = GENERATE(false, true);
+    RecordingDisk disk;
+    {
+        Rig rig(disk, {});
+        REQUIRE(rig.open());
+        rig.lead(batch(3, 10, Timestamp(1000)), 2);
+        if (clean_before) rig.directory.close(rig.env, BrokerEpoch(17));
+        rig.pump();
+    }
+    RecordingDisk next(disk.cached());
+    {
+        // Asked to stop before the metadata has named a single partition, or naming none.
+        Rig rig(next, {});
+        rig.directory.start(rig.env, {"cluster", BrokerId(1), uuid_from_halves(1, 2)});
+        rig.pump();
+        REQUIRE(rig.directory.clean_start() == clean_before);
+        rig.directory.close(rig.env, BrokerEpoch(18), all_opened);
+        rig.pump();
+        REQUIRE(rig.directory.phase() == DirectoryPhase::closed);
+    }
+    RecordingDisk last(next.cached());
+    Rig rig(last, {});
+    REQUIRE(rig.open());
+    CHECK(rig.directory.clean_start() == (clean_before || all_opened));
+    CHECK(rig.log->log_end() == Offset(3));
+}
+
 TEST_CASE("directory: another cluster's or node's directory is refused") {
     RecordingDisk disk;
     {

@@ -287,6 +287,40 @@ TEST_CASE("recovery: a torn last batch is cut, the rest survives, the stop is un
     REQUIRE(planted.env.plants.taken(Bug::recovery_trusts_length) == 1);
 }
 
+TEST_CASE(
+    "recovery: an epoch that the partition has not had is damage, though no checksum shows it") {
+    RecordingDisk disk;
+    const bool durable = GENERATE(false, true);
+    {
+        Rig rig(disk, tiny());
+        REQUIRE(rig.open());
+        fill(rig, 3, 5);
+        if (durable) {
+            rig.log->flush(rig.env);
+            rig.pump();
+            rig.directory.checkpoint(rig.env);
+            rig.pump();
+        }
+    }
+    FileTree tree = disk.cached();
+    Bytes& file = tree.at("d/trial-0/00000000000000000000.log");
+    const std::size_t second = file.size() / 3;
+    constexpr std::size_t leader_epoch_at = 12;
+    file[second + leader_epoch_at + 2] ^= 0x64;  // 5 becomes 25605
+    REQUIRE(record::BatchView(ByteView(file).subspan(second, second)).crc_holds());
+    RecordingDisk torn(tree);
+    Rig rig(torn, tiny());
+    REQUIRE(rig.open(LeaderEpoch(7)) == !durable);
+    if (durable) {
+        REQUIRE(rig.log->offline()->position == second);
+        REQUIRE(rig.log->offline()->offset == Offset(2));
+        return;
+    }
+    REQUIRE(rig.log->log_end() == Offset(2));
+    REQUIRE(rig.log->epoch_cache().latest_epoch() == LeaderEpoch(5));
+    REQUIRE(inconsistency(rig, torn, tiny()) == "");
+}
+
 TEST_CASE("recovery: a bad batch below the recovery point is damage, told by place") {
     RecordingDisk disk;
     {

@@ -83,11 +83,11 @@ class Rig {
         : env(disk), directory(root, 10, 1000), disk_(disk), config_(config) {}
 
     /// Starts and opens; false when the directory or the log is offline then.
-    bool open() {
+    bool open(LeaderEpoch leader_epoch_max = LeaderEpoch(INT32_MAX)) {
         directory.start(env, {"cluster", BrokerId(1), uuid_from_halves(1, 2)});
         pump();
         if (directory.phase() != storage::DirectoryPhase::ready) return false;
-        log = &directory.open_log(env, trial, trial_name, config_);
+        log = &directory.open_log(env, trial, trial_name, config_, leader_epoch_max);
         pump();
         return log->phase() == storage::LogPhase::open;
     }
