@@ -108,9 +108,12 @@ Result<std::pair<std::uint64_t, std::uint64_t>> parse_range(std::string_view tex
 }
 
 Result<Bug> parse_bug(std::string_view text) {
-    if (const auto bug = bug_from_name(text)) return *bug;
     std::string known;
-    for (const BugEntry& entry : bug_catalogue()) known += fmt::format(" {}", entry.code);
+    for (const BugEntry& entry : bug_catalogue()) {
+        if (!entry.in_cluster) continue;
+        if (bug_from_name(text) == entry.bug) return entry.bug;
+        known += fmt::format(" {}", entry.code);
+    }
     return wrong(fmt::format("{}: no such bug; there are{}", text, known));
 }
 

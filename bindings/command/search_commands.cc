@@ -150,7 +150,8 @@ int zoo_command(Words words, const Console& console) {
         if (!bug) return complain(console, "zoo", "--bug " + bug.error().text);
         bugs.push_back(*bug);
     } else {
-        for (const BugEntry& entry : bug_catalogue()) bugs.push_back(entry.bug);
+        for (const BugEntry& entry : bug_catalogue())
+            if (entry.in_cluster) bugs.push_back(entry.bug);
     }
     zoo.swarm.stopped = console.interrupted;
     std::vector<sim::ZooResult> results;

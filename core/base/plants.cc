@@ -29,6 +29,18 @@ const std::array<BugEntry, bug_count>& bug_catalogue() {
          "Before a segment is truncated below a pinned end, the connections that pin it are "
          "closed.",
          "INCONS"},
+        {Bug::vote_not_durable, "C1", "vote-not-durable",
+         "Epoch and vote are synced before the vote's answer leaves, and before campaigning.",
+         "SPLIT, META", false},
+        {Bug::raft_ack_unflushed, "C4", "raft-ack-unflushed",
+         "A voter's fetch offset and the leader's own contribution never exceed the flushed "
+         "offset.",
+         "LOST, META", false},
+        {Bug::commit_old_term_by_count, "C5", "commit-old-term-by-count",
+         "The quorum's high watermark moves only past a record of the leader's own epoch.",
+         "LOST, META", false},
+        {Bug::controller_replies_before_commit, "C7", "controller-replies-before-commit",
+         "Replies and visible effects wait until the record is committed.", "LOST", false},
     }};
     return catalogue;
 }

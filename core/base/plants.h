@@ -19,6 +19,10 @@ enum class Bug : std::uint8_t {
     ack_before_flush,             // S1: an offset counts before the sync that covers it
     recovery_trusts_length,       // S7: recovery accepts a batch whose magic and length look sane
     truncate_under_file_range,  // F1: a log is truncated below the end of a file range not yet sent
+    vote_not_durable,           // C1: a vote is spoken of before it is durable
+    raft_ack_unflushed,         // C4: a voter counts, or fetches beyond, what it has not flushed
+    commit_old_term_by_count,   // C5: a majority's copies commit records of older epochs
+    controller_replies_before_commit,  // C7: a change of voters is answered when it is appended
     count_,
 };
 constexpr std::size_t bug_count = static_cast<std::size_t>(Bug::count_);
@@ -29,6 +33,9 @@ struct BugEntry {
     std::string_view name;      // "acks-all-like-one"
     std::string_view rule;      // the right rule, one sentence
     std::string_view violates;  // what is seen when it is broken
+    // Whether the simulated cluster runs the code it lies in. The quorum's plants are found by
+    // tests/raft.
+    bool in_cluster = true;
 };
 
 /// The catalogue, in the order of Bug.

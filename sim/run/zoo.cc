@@ -74,6 +74,11 @@ const std::set<FaultKind>& needed_kinds(Bug bug) {
         case Bug::truncate_under_file_range: return leadership_moves();
         case Bug::ack_before_flush:
         case Bug::recovery_trusts_length: return power_losses();
+        // Not in the cluster: BugEntry::in_cluster.
+        case Bug::vote_not_durable:
+        case Bug::raft_ack_unflushed:
+        case Bug::commit_old_term_by_count:
+        case Bug::controller_replies_before_commit:
         case Bug::count_: break;
     }
     KLAMM_UNREACHABLE();

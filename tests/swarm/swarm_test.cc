@@ -112,5 +112,6 @@ TEST_CASE("zoo: invariants are no harm, losses are") {
     for (const char* rule : {"I1", "I2", "I7", "stranded", "malformed"})
         REQUIRE_FALSE(is_harm(rule));
     for (const char* rule : {"O5", "erasure", "LOST", "INCONS"}) REQUIRE(is_harm(rule));
-    for (const BugEntry& entry : bug_catalogue()) REQUIRE_FALSE(needed_kinds(entry.bug).empty());
+    for (const BugEntry& entry : bug_catalogue())
+        if (entry.in_cluster) REQUIRE_FALSE(needed_kinds(entry.bug).empty());
 }
