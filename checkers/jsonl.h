@@ -3,6 +3,7 @@
 // write_event gives, read_history takes back unchanged; whatever else is refused with the line, the
 // key and what was expected there.
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,10 @@ std::string write_event(const Event& event);
 
 /// The whole history, one line an event.
 std::string write_history(const History& history);
+
+/// Calls `take` for each event in order, with one Event that is used again, so that a history that
+/// does not fit into memory can be judged. Errors as of read_history; events before them are taken.
+Status read_events(std::string_view text, const std::function<void(const Event&)>& take);
 
 /// Reads what write_history gives; empty lines are skipped. Failure::invalid names line, key and
 /// what was expected, e.g. `line 3, key "offset": expected an integer, found "x"`.

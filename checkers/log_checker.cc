@@ -27,7 +27,7 @@ struct LogChecker::State : LogCore {
         ++totals.sends;
         Partition& partition = partitions[event.partition];
         const auto index = static_cast<ValueIndex>(values.size());
-        if (!value_index.emplace(event.value, index).second) {
+        if (!value_index.add(event.value, index)) {
             malformed(event, fmt::format("value {} is sent twice", event.value));
             return;
         }
@@ -40,7 +40,7 @@ struct LogChecker::State : LogCore {
         value.acks = event.acks;
         value.losses_before = static_cast<std::uint32_t>(partition.losses.size());
         value.cuts_before = static_cast<std::uint32_t>(partition.cuts.size());
-        value.mark = partition.mark.place;
+        value.mark = partition.mark_place;
         value.mark_witness = witness_now(partition);
         values.push_back(value);
         Open row;
@@ -68,7 +68,7 @@ struct LogChecker::State : LogCore {
         check_order(partition, value, event.offset);
         bind(partition, row.value, event.offset);
         if (!excusable(partition, value, event.offset)) {
-            raise(partition, 2 * event.offset + 1, event, row.partition);
+            raise(partition, 2 * event.offset + 1, event);
         }
     }
     void report_ghost(const Value& value) {
@@ -88,11 +88,11 @@ struct LogChecker::State : LogCore {
         row.partition = event.partition;
         row.time = event.time;
         row.offset = event.offset;
-        row.mark = partition.mark.place;
+        row.mark = partition.mark_place;
         row.mark_witness = witness_now(partition);
         row.cuts_before = static_cast<std::uint32_t>(partition.cuts.size());
         open_row(event, row);
-        Position& position = positions[{event.client, event.partition}];
+        Position& position = positions[position_key(event.client, event.partition)];
         if (position.next < 0 || event.offset == position.next) return;
         if (event.offset < position.next) {
             report(Code::nonmono, event.partition,
@@ -108,7 +108,7 @@ struct LogChecker::State : LogCore {
         if (event.outcome != Outcome::ok) return;
         Partition& partition = partitions[row.partition];
         partition.log_start_max = std::max(partition.log_start_max, event.log_start);
-        Position& position = positions[{event.client, row.partition}];
+        Position& position = positions[position_key(event.client, row.partition)];
         learn_losses(partition, position);
         std::int64_t next = row.offset;
         std::int64_t place = event.high_watermark >= 0 ? 2 * event.high_watermark : -1;
@@ -130,7 +130,7 @@ struct LogChecker::State : LogCore {
             }
         }
         check_stale(partition, event, row, place);
-        raise(partition, after_cuts(partition, raised, row.cuts_before), event, row.partition);
+        raise(partition, after_cuts(partition, raised, row.cuts_before), event);
         position.next = next;
         position.last = without_records(event, row.partition);
         position.last.offset = next;
@@ -138,15 +138,15 @@ struct LogChecker::State : LogCore {
     /// One record of a poll. Returns whether it says how far the log has come.
     bool read(Partition& partition, Position& position, const Record& record, const Event& event,
               const Open& row) {
-        const auto found = value_index.find(record.value);
-        if (found == value_index.end() || values[found->second].partition != row.partition) {
+        const ValueIndex found = value_index.find(record.value);
+        if (found == value_none || values[found].partition != row.partition) {
             report(Code::garbage, row.partition,
                    fmt::format("offset {} shows value {}, which nobody has sent there",
                                record.offset, record.value),
                    {without_records(event, row.partition)});
             return false;
         }
-        Value& value = values[found->second];
+        Value& value = values[found];
         const bool first = value.read < 0;
         if (first) {
             value.read = event.time;
@@ -154,11 +154,9 @@ struct LogChecker::State : LogCore {
             value.read_operation = event.operation;
             if (value.returned >= 0 && value.outcome == Outcome::failed) report_ghost(value);
         }
-        value.read_last = event.time;
-        bind(partition, found->second, record.offset);
+        bind(partition, found, record.offset);
         check_order(partition, value, record.offset);
-        if (finals && partition.slots.at(record.offset) == found->second &&
-            record.offset == value.offset) {
+        if (finals && partition.slots.at(record.offset) == found && record.offset == value.offset) {
             value.seen_finally = true;
         }
         if (position.lost_from >= 0 && options.untold &&
@@ -203,7 +201,7 @@ struct LogChecker::State : LogCore {
             return;
         }
         std::vector<Event> events{without_records(event, row.partition)};
-        add_witness(events, partition, row.mark_witness);
+        add_witness(events, row.partition, partition, row.mark_witness);
         report(Code::stale, row.partition,
                fmt::format("the answer to a {} invoked at {} ends at offset {}, although the log "
                            "already reached offset {} before that",
@@ -220,7 +218,7 @@ struct LogChecker::State : LogCore {
         row.kind = Kind::latest_invoked;
         row.partition = event.partition;
         row.time = event.time;
-        row.mark = partition.mark.place;
+        row.mark = partition.mark_place;
         row.mark_witness = witness_now(partition);
         row.cuts_before = static_cast<std::uint32_t>(partition.cuts.size());
         row.latest_before = partition.latest_count;
@@ -236,8 +234,7 @@ struct LogChecker::State : LogCore {
         check_regress(partition, event, row);
         check_stale(partition, event, row, 2 * event.offset);
         raise(partition,
-              after_cuts(partition, tail_place(partition, event.offset), row.cuts_before), event,
-              row.partition);
+              after_cuts(partition, tail_place(partition, event.offset), row.cuts_before), event);
         std::int64_t kept = event.offset;
         for (const Cut& cut : partition.cuts) {
             if (event.epoch < cut.epoch) kept = std::min(kept, cut.end);
@@ -289,27 +286,27 @@ struct LogChecker::State : LogCore {
     // Events.
 
     void open_row(const Event& event, const Open& row) {
-        if (!open.emplace(OpenKey{event.client, event.operation}, row).second) {
+        if (!open.add({event.client, event.operation}, row)) {
             malformed(event, fmt::format("operation {} of client {} is invoked twice",
                                          event.operation, event.client));
         }
     }
     void returned(const Event& event, Kind invoked) {
-        const auto found = open.find({event.client, event.operation});
-        if (found == open.end() || found->second.kind != invoked) {
+        const Open* found = open.find({event.client, event.operation});
+        if (found == nullptr || found->kind != invoked) {
             malformed(event, fmt::format("operation {} of client {} returns as {}, which was not "
                                          "invoked",
                                          event.operation, event.client, to_string(event.kind)));
             return;
         }
-        const Open row = found->second;
-        open.erase(found);
+        const Open row = *found;
+        open.erase({event.client, event.operation});
         if (invoked == Kind::send_invoked) send_returned(event, row);
         if (invoked == Kind::poll_invoked) poll_returned(event, row);
         if (invoked == Kind::latest_invoked) latest_returned(event, row);
     }
     void reset_told(const Event& event) {
-        Position& position = positions[{event.client, event.partition}];
+        Position& position = positions[position_key(event.client, event.partition)];
         position = {};
         position.next = event.offset;
         position.last = event;
@@ -391,13 +388,13 @@ void LogChecker::permit_loss(std::int32_t partition_index, std::int64_t from, st
         partition.slots.set(at, value_none);
     }
     // What the lost records said about how far the log had come is void.
-    partition.mark.place = std::min(partition.mark.place, 2 * from);
+    partition.mark_place = std::min(partition.mark_place, 2 * from);
 }
 
 void LogChecker::permit_cut(std::int32_t partition_index, std::int64_t end, std::int32_t epoch) {
     Partition& partition = state_->partitions[partition_index];
     partition.cuts.push_back({end, epoch});
-    partition.mark.place = std::min(partition.mark.place, 2 * end);
+    partition.mark_place = std::min(partition.mark_place, 2 * end);
     partition.fresh_end = 0;
     for (auto& [answer_epoch, answers] : partition.latest) {
         if (answer_epoch >= epoch) break;

@@ -15,24 +15,40 @@
 
 namespace klamm::checkers {
 
+/// Copies everything but the records, which may be many.
 inline Event without_records(const Event& event, std::int32_t partition) {
-    Event copy = event;
-    copy.records.clear();
+    Event copy;
+    copy.time = event.time;
+    copy.client = event.client;
+    copy.operation = event.operation;
+    copy.kind = event.kind;
     copy.partition = partition;
+    copy.outcome = event.outcome;
+    copy.value = event.value;
+    copy.acks = event.acks;
+    copy.offset = event.offset;
+    copy.epoch = event.epoch;
+    copy.log_start = event.log_start;
+    copy.high_watermark = event.high_watermark;
     return copy;
 }
 
+inline std::uint64_t position_key(std::int32_t client, std::int32_t partition) {
+    return (std::uint64_t{static_cast<std::uint32_t>(client)} << 32) |
+           static_cast<std::uint32_t>(partition);
+}
+
 struct LogCore {
-    explicit LogCore(Options given) : options(given), values(1) {}
+    explicit LogCore(Options given) : options(given) { values.push_back({}); }
 
     Options options;
     Totals totals;
     std::vector<Violation> violations;
-    std::vector<Value> values;  // [0] is nobody
-    std::unordered_map<std::uint64_t, ValueIndex> value_index;
-    std::unordered_map<OpenKey, Open, OpenKeyHash> open;
-    std::map<std::int32_t, Partition> partitions;
-    std::map<std::pair<std::int32_t, std::int32_t>, Position> positions;  // (client, partition)
+    Chunks<Value, 10> values;  // [0] is nobody
+    ValueTable value_index;
+    OpenTable<OpenKey, Open, OpenKeyHash> open;
+    Dense<Partition> partitions;
+    std::unordered_map<std::uint64_t, Position> positions;  // by client and partition
     std::int64_t time = 0;
     bool finals = false;
     bool finished = false;
@@ -111,18 +127,31 @@ struct LogCore {
 
     // The mark.
 
-    void raise(Partition& partition, std::int64_t place, const Event& witness, std::int32_t index) {
-        if (place <= partition.mark.place) return;
-        partition.mark.place = place;
-        partition.mark.witness = without_records(witness, index);
-        partition.witnesses.push_back(partition.mark.witness);
+    static void raise(Partition& partition, std::int64_t place, const Event& witness) {
+        if (place <= partition.mark_place) return;
+        partition.mark_place = place;
+        partition.witnesses.push_back(Witness{witness.time, witness.operation, witness.client,
+                                              witness.kind, witness.epoch, witness.offset,
+                                              witness.log_start, witness.high_watermark});
     }
     static std::uint32_t witness_now(const Partition& partition) {
         return static_cast<std::uint32_t>(partition.witnesses.size());
     }
-    static void add_witness(std::vector<Event>& to, const Partition& partition,
+    static void add_witness(std::vector<Event>& to, std::int32_t index, const Partition& partition,
                             std::uint32_t witness) {
-        if (witness > 0) to.push_back(partition.witnesses[witness - 1]);
+        if (witness == 0) return;
+        const Witness& one = partition.witnesses[witness - 1];
+        Event event;
+        event.time = one.time;
+        event.client = one.client;
+        event.operation = one.operation;
+        event.kind = one.kind;
+        event.partition = index;
+        event.epoch = one.epoch;
+        event.offset = one.offset;
+        event.log_start = one.log_start;
+        event.high_watermark = one.high_watermark;
+        to.push_back(std::move(event));
     }
     /// A high watermark that was read: after a cut only as far as records written since bear it
     /// out, because a deposed leader may go on telling the old one.
@@ -138,7 +167,7 @@ struct LogCore {
         const std::int64_t mark = after_cuts(partition, value.mark, value.cuts_before);
         if (2 * offset + 1 > mark || excusable(partition, value, offset)) return;
         std::vector<Event> events = events_of(value);
-        add_witness(events, partition, value.mark_witness);
+        add_witness(events, value.partition, partition, value.mark_witness);
         report(
             Code::order, value.partition,
             fmt::format("value {} was sent at {} and lies at offset {}, although the log already "

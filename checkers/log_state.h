@@ -13,17 +13,72 @@
 #include <vector>
 
 #include "checkers/history.h"
+#include "checkers/log_tables.h"
 
 namespace klamm::checkers {
 
 using ValueIndex = std::uint32_t;
 constexpr ValueIndex value_none = 0;  // indexes count from 1
 
-/// The furthest place in the order that is complete: an append at o is place 2o + 1, a read with
-/// high watermark t is place 2t.
-struct Mark {
-    std::int64_t place = -1;
-    Event witness;  // the completion that set it, without its records
+/// A completion that moved the mark: an event without what completions have not, kept small because
+/// there are as many as operations.
+struct Witness {
+    std::int64_t time = 0;
+    std::uint64_t operation = 0;
+    std::int32_t client = 0;
+    Kind kind = Kind::send_returned;
+    std::int32_t epoch = -1;
+    std::int64_t offset = -1;
+    std::int64_t log_start = -1;
+    std::int64_t high_watermark = -1;
+};
+
+/// Value → its index, by open addressing: it is looked up for each record that is read.
+class ValueTable {
+  public:
+    /// value_none when the value is not there.
+    [[nodiscard]] ValueIndex find(std::uint64_t value) const {
+        if (rows_.empty()) return value_none;
+        for (std::size_t at = place(value);; at = (at + 1) & (rows_.size() - 1)) {
+            if (rows_[at].index == value_none) return value_none;
+            if (rows_[at].value == value) return rows_[at].index;
+        }
+    }
+    /// False when it is there already.
+    bool add(std::uint64_t value, ValueIndex index) {
+        if (2 * (count_ + 1) > rows_.size()) grow();
+        std::size_t at = place(value);
+        for (; rows_[at].index != value_none; at = (at + 1) & (rows_.size() - 1)) {
+            if (rows_[at].value == value) return false;
+        }
+        rows_[at] = {value, index};
+        ++count_;
+        return true;
+    }
+
+  private:
+    struct Row {
+        std::uint64_t value = 0;
+        ValueIndex index = value_none;
+    };
+
+    [[nodiscard]] std::size_t place(std::uint64_t value) const {
+        const std::uint64_t mixed = (value ^ (value >> 31)) * 0x9e3779b97f4a7c15ULL;
+        return static_cast<std::size_t>(mixed >> 20) & (rows_.size() - 1);
+    }
+    void grow() {
+        std::vector<Row> old(rows_.empty() ? 64 : 2 * rows_.size());
+        old.swap(rows_);
+        for (const Row& row : old) {
+            if (row.index == value_none) continue;
+            std::size_t at = place(row.value);
+            while (rows_[at].index != value_none) at = (at + 1) & (rows_.size() - 1);
+            rows_[at] = row;
+        }
+    }
+
+    std::vector<Row> rows_;
+    std::size_t count_ = 0;
 };
 
 struct Value {
@@ -33,8 +88,7 @@ struct Value {
     std::uint64_t operation = 0;
     std::int64_t invoked = 0;
     std::int64_t returned = -1;
-    std::int64_t read = -1;       // when it was read first; -1: never
-    std::int64_t read_last = -1;  // when it was read last
+    std::int64_t read = -1;  // when it was read first; -1: never
     std::int32_t reader = 0;
     std::uint64_t read_operation = 0;
     std::int64_t offset = -1;  // where it is held to be: acknowledged with acks=all, or read
@@ -155,11 +209,14 @@ struct Position {
 
 struct Partition {
     Slots slots;
-    Mark mark;
-    std::vector<Event> witnesses;      // completions that moved the mark, where they are needed
-    std::vector<OffsetRange> losses;   // permitted, in order of time
-    std::vector<Cut> cuts;             // permitted, in order of time
-    std::map<std::int64_t, Gap> gaps;  // by first offset
+    // The furthest place in the order that is complete: an append at o is place 2o + 1, a read with
+    // high watermark t is place 2t.
+    std::int64_t mark_place = -1;
+    // Completions that moved the mark.
+    Chunks<Witness, 7> witnesses;
+    std::vector<OffsetRange> losses;                           // permitted, in order of time
+    std::vector<Cut> cuts;                                     // permitted, in order of time
+    std::map<std::int64_t, Gap> gaps;                          // by first offset
     std::map<std::int32_t, std::vector<LatestAnswer>> latest;  // by epoch
     std::uint64_t latest_count = 0;
     std::int64_t log_start_max = -1;
