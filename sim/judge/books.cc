@@ -334,13 +334,14 @@ void trust(PartitionBook& book, std::size_t slot) {
     }
 }
 
-bool unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until) {
+const Election* unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until) {
+    const Election* found = nullptr;
     auto at = book.elections.upper_bound(after);
     for (; at != book.elections.end() && at->first < until; ++at) {
         const bool led = book.leaders.contains(at->first);
-        if (at->second.kind == ElectionClass::unclean && !led) return true;
+        if (at->second.kind == ElectionClass::unclean && !led) found = &at->second;
     }
-    return false;
+    return found;
 }
 
 }  // namespace klamm::sim

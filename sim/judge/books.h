@@ -111,6 +111,7 @@ enum class ElectionClass : std::uint8_t { clean, unclean, last_known };
 
 struct Election {
     LeaderEpoch epoch;
+    Instant time;
     BrokerId leader = no_broker;
     ElectionClass kind = ElectionClass::clean;
     std::int64_t metadata_offset = -1;
@@ -208,8 +209,9 @@ void doubt(PartitionBook& book, std::size_t slot, Instant now);
 /// Doubts are over: what the opened log holds is there.
 void trust(PartitionBook& book, std::size_t slot);
 
-/// Whether an unclean election of an epoch in (after, until) made a leader that never took it up.
-/// Whoever leads next leads by its candidates: what they lack, that election has given up.
-bool unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until);
+/// The last unclean election of an epoch in (after, until) whose leader never took it up; nullptr
+/// if there is none. Whoever leads next leads by its candidates: what they lacked then, that
+/// election has given up.
+const Election* unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until);
 
 }  // namespace klamm::sim

@@ -157,7 +157,7 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
     book.lineages.emplace(fact.epoch, lineage_of(book, book.replicas[book.slot(node)]));
     if (fact.epoch <= book.leading_epoch) return;
     ++counts.elections;
-    const bool given_up = unclean_between(book, book.leading_epoch, fact.epoch);
+    const bool given_up = unclean_between(book, book.leading_epoch, fact.epoch) != nullptr;
     book.leading_epoch = fact.epoch;
     book.leading = node;
     const std::int64_t forbidden_before = ledger.bill().forbidden_events;
@@ -170,8 +170,11 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
     const std::optional<Offset> cut =
         monitors.cut_chain(book, fact, excused || forbidden, now, node);
     const bool lawful = excused || (cut.has_value() && book.replicas[slot].damage_at(*cut));
-    if (cut.has_value() && lawful && !forbidden) {
-        checker.permit_cut(fact.partition.partition.value, cut->value, fact.epoch.value);
+    if (lawful && !forbidden) {
+        // Though nothing below the watermark is lost yet: a leader that was deposed uncleanly and
+        // does not know it goes on moving its own, past where the new one begins.
+        const Offset end = std::min(cut.value_or(fact.start), fact.start);
+        checker.permit_cut(fact.partition.partition.value, end.value, fact.epoch.value);
     }
     book.replicas[slot].unproven = false;
 }
@@ -222,6 +225,9 @@ void Judge::State::on(Instant now, BrokerId, const facts::PartitionCommitted& fa
     const bool nobody = fact.isr.empty() && fact.elr.empty() && !fact.elr_enabled;
     book.candidates = nobody ? 0 : book.mask_of(candidates);
     note_election(book, before, fact);
+    if (const auto made = book.elections.find(fact.leader_epoch);
+        made != book.elections.end() && made->second.metadata_offset == fact.metadata_offset)
+        made->second.time = now;
     if (before.has_value()) {
         if (before->isr != fact.isr) ++counts.isr_changes;
         note_departures(book, *before, fact, now);

@@ -167,11 +167,11 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
         const Held* held = book.replicas[book.slot(node)].at(batch.base);
         const bool damaged =
             damage != nullptr && (held == nullptr || damage->time >= held->appended);
-        if ((batch.good & bit(slot)) == 0 && !damaged) {
-            // The first later leader that came without it decided; those after it followed.
-            auto first = book.starts.upper_bound(batch.epoch);
-            while (first != book.starts.end() && came_with(book, first->first, batch)) ++first;
-            const bool known = first != book.starts.end();
+        // The first later leader that came without it decided; those after it followed.
+        auto first = book.starts.upper_bound(batch.epoch);
+        while (first != book.starts.end() && came_with(book, first->first, batch)) ++first;
+        const bool known = first != book.starts.end();
+        if ((batch.good & bit(slot)) == 0 && (known || !damaged)) {
             const LeaderEpoch epoch = known ? first->first : book.leading_epoch;
             const ReplicaBook& decided =
                 known ? book.replicas[book.slot(book.leaders.at(epoch))] : leader;
@@ -389,9 +389,15 @@ Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Electi
         const bool diverged = other != nullptr && other->health == Health::good;
         return diverged ? Rule::unclean : Rule::forbidden;
     }
-    if (unclean_between(book, batch.epoch, election->epoch) &&
-        leader.damage_at(batch.base) == nullptr)
-        return Rule::unclean;
+    if (const Election* given_up = unclean_between(book, batch.epoch, election->epoch)) {
+        // What its leader had then and lost later was lost by that damage. Read as DUR, it had
+        // nothing that a power loss or a kill could take.
+        const DamagedRange* damage = leader.damage_at(batch.base);
+        const bool had = damage != nullptr && damage->time >= given_up->time &&
+                         !(book.durable_only() &&
+                           (damage->kind == DamageKind::power || damage->kind == DamageKind::kill));
+        if (!had) return Rule::unclean;
+    }
     if (book.durable_only()) {
         bool synced_damaged = false;
         for (const ReplicaBook& replica : book.replicas) {

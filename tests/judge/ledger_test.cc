@@ -232,6 +232,50 @@ TEST_CASE("ledger: an unclean leader that never led hands its loss to the next o
     }
 }
 
+TEST_CASE(
+    "ledger: an unclean leader that never led gave up what it had lost before it was elected") {
+    for (const bool before : {true, false}) {
+        Stage stage({.min_isr = 1});
+        stage.open({a});
+        stage.append(c, 0, 0);
+        stage.promise({a}, 0);
+        if (before) stage.power(c, 1, 0);
+        stage.commit(c, 1, {c}, {}, Cause::elected_by_administrator);
+        if (!before) stage.power(c, 1, 0);
+        stage.restart(c, 0);
+        stage.commit(no_broker, 2, {}, {}, Cause::broker_registered, {c});
+        stage.unfence(c);
+        stage.commit(c, 3, {c}, {}, Cause::elected_last_known);
+        stage.lead(c, 3, 0);
+        INFO(stage.all_red());
+        CHECK(stage.lost(Rule::unclean) == (before ? 1 : 0));
+        CHECK(stage.lost(Rule::last_known) == (before ? 0 : 1));
+    }
+}
+
+TEST_CASE(
+    "ledger: read as DUR, an unclean leader that never led had nothing that power could take") {
+    for (const bool before : {true, false}) {
+        Stage stage({.min_isr = 1, .flush = 1});
+        stage.open({a});
+        stage.append(c, 0, 0);  // C had asked for a sync of it and never got one
+        stage.append(a, 0, 0);
+        stage.flushed({a}, 1);
+        stage.watermark(a, 0, 0, 1);
+        stage.answer(a, 0, 0);
+        if (before) stage.power(c, 1, 0);
+        stage.commit(c, 1, {c}, {}, Cause::elected_by_administrator);
+        if (!before) stage.power(c, 1, 0);
+        stage.restart(c, 0);
+        stage.commit(no_broker, 2, {}, {}, Cause::broker_registered, {c});
+        stage.unfence(c);
+        stage.commit(c, 3, {c}, {}, Cause::elected_last_known);
+        stage.lead(c, 3, 0);
+        CHECK(stage.lost(Rule::unclean) == 1);
+        CHECK(stage.all_red() == "");
+    }
+}
+
 TEST_CASE("ledger: an unsynced truncate undone, then an election: red unless detected") {
     for (const bool detected : {false, true}) {
         Stage stage;
@@ -384,6 +428,23 @@ TEST_CASE("ledger: a late promise is judged by the first later leader that came 
     stage.answer(a, 0, 0);
     CHECK(stage.lost(Rule::last_known) == 1);
     CHECK_FALSE(stage.red("O5"));
+}
+
+TEST_CASE("ledger: a late promise is overridden by a leader whose copy was damaged before it led") {
+    Stage stage({.unclean = true, .min_isr = 1});
+    stage.open({a, b});
+    stage.replicate({a, b}, 0, 0);
+    stage.power(b, 1, 0);
+    stage.commit(a, 0, {a}, {}, Cause::broker_fenced);
+    stage.watermark(a, 0, 0, 1);
+    stage.restart(b, 0);
+    stage.unfence(b);
+    stage.commit(b, 1, {b}, {}, Cause::elected_unclean);
+    stage.lead(b, 1, 0);
+    stage.serve(a, 0, 0, 1);  // A does not know yet
+    CHECK(stage.lost(Rule::unclean) == 1);
+    CHECK(stage.avoidable(Rule::unclean) == 1);
+    CHECK(stage.all_red() == "");
 }
 
 TEST_CASE("ledger: an ISR that loses its last good member by fencing alone is red") {

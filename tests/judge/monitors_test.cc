@@ -312,3 +312,28 @@ TEST_CASE("judge: clients' facts are judged, and a permitted loss is excused") {
         CHECK(to_text(stage.judge.bill(), "trial").find("records promised   1") == 0);
     }
 }
+
+TEST_CASE("judge: what a leader says that was deposed uncleanly binds nobody, else it does") {
+    for (const bool unclean : {true, false}) {
+        Stage stage({.unclean = true, .min_isr = 1});
+        stage.open({a});
+        stage.promise({a}, 0);
+        stage.append(b, 0, 0);
+        // Nothing is lost by the election itself: B has all that came below the watermark.
+        stage.commit(b, 1, {b}, {}, unclean ? Cause::elected_unclean : Cause::elected);
+        stage.lead(b, 1, 1);
+        // A cannot hear of it and goes on, alone in the ISR that it knows.
+        stage.append(a, 1, 0);
+        stage.append(a, 2, 0);
+        stage.watermark(a, 0, 1, 3);
+        stage.fact(BrokerId{101}, facts::PollInvoked{1, 0, Offset{1}});
+        stage.fact(
+            BrokerId{101},
+            facts::PollReturned{1, 0, facts::Outcome::ok, 0, Offset{0}, Offset{3}, false, {}});
+        stage.fact(BrokerId{100}, facts::SendInvoked{1, 0, 500, -1});
+        stage.promise({b}, 1, 1);
+        stage.fact(BrokerId{100}, facts::SendReturned{1, facts::Outcome::ok, Offset{1}, 0});
+        INFO(stage.all_red());
+        CHECK(stage.red("ORDER") == !unclean);
+    }
+}
