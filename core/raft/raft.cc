@@ -295,8 +295,8 @@ void Raft::persist(Step& step) {
         step.out.persist = std::move(write);
     }
     StateNumber after = state_number_;
-    if (step.out.persist.has_value() && !(step.out.sends.empty() && step.out.answers.empty()) &&
-        step.turn.planted(Bug::vote_not_durable))
+    const bool speaks = !step.out.sends.empty() || !step.out.answers.empty();
+    if (after > 0 && speaks && step.turn.planted(Bug::vote_not_durable)) [[unlikely]]
         after = 0;
     for (Send& send : step.out.sends) send.after = after;
     for (Answer& answer : step.out.answers) answer.after = after;

@@ -96,8 +96,7 @@ void Cluster::take(Replica& replica, Effects effects, const Message* cause) {
                              effects.append.has_value() || effects.append_records;
         std::optional<Effects> next;
         if (effects.persist.has_value()) replica.disk.state_writes.push_back(*effects.persist);
-        // What is done to the log comes first, so that an answer finds the record
-        // it speaks of.
+        // What is done to the log comes first, so that an answer finds the record it speaks of.
         if (changes) next = change_log(replica, effects, cause);
         for (Send& send : effects.sends)
             keep_or_send(replica, send.after,
@@ -301,8 +300,7 @@ bool Cluster::power_off(int id, unsigned keep) {
     Replica& replica = at(id);
     Disk& disk = replica.disk;
     kill(id);
-    // Any prefix of what is not synced, and any of the files that were renamed
-    // into place.
+    // Any prefix of what is not synced, and any of the files that were renamed into place.
     const auto open = static_cast<unsigned>(replica.end() - disk.flushed);
     disk.log.resize(disk.log.size() - open + open * keep / 100);
     const std::size_t kept = (disk.state_writes.size() * keep + 50) / 100;
@@ -319,8 +317,7 @@ bool Cluster::restart(int id) {
     replica.durable_state = 0;
     replica.raft.emplace(replica.key, replica.settings, replica.configured);
     replica.read_log();
-    // What a process has written is read again, durable or not; its number was
-    // another's.
+    // What a process has written is read again, durable or not; its number was another's.
     std::optional<ElectionState> stored = replica.disk.state;
     if (!replica.disk.state_writes.empty()) stored = replica.disk.state_writes.back().state;
     for (StateWrite& write : replica.disk.state_writes) write.number = 0;

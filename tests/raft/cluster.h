@@ -1,17 +1,14 @@
 #pragma once
-// A small quorum for searches and random schedules: real Raft values, logs and
-// quorum-state files on disks that lose what is not synced, a network that
-// delivers in any order, late or never. A record is its epoch and a number that
-// no other record has.
+// A small quorum for searches and random schedules: real Raft values, logs and quorum-state files
+// on disks that lose what is not synced, a network that delivers in any order, late or never. A
+// record is its epoch and a number that no other record has.
 //
 // After each event it is held against what Raft promises:
 //   election safety       one leader an epoch, over all incarnations
-//   log matching          records of one offset and epoch are the same, and so
-//   is all before them leader completeness   a new leader holds what leaders of
-//   older epochs had committed, and every
+//   log matching          records of one offset and epoch are the same, and so is all before them
+//   leader completeness   a new leader holds what leaders of older epochs had committed, and every
 //                         change of voters that was acknowledged
-//   state-machine safety  what two replicas take for committed is the same, and
-//   stays
+//   state-machine safety  what two replicas take for committed is the same, and stays
 // and a fault of a replica is a violation too.
 
 #include <map>
@@ -124,9 +121,8 @@ class Cluster {
     bool append(int id);  // a record, if it leads
     bool sync_log(int id);
     bool sync_state(int id);
-    bool kill(int id);  // its page cache stays
-    bool power_off(int id,
-                   unsigned keep);  // keeps so much of what is not durable, in percent
+    bool kill(int id);                      // its page cache stays
+    bool power_off(int id, unsigned keep);  // keeps so much of what is not durable, in percent
     bool restart(int id);
     bool snapshot(int id);
     bool resign(int id);
@@ -146,17 +142,15 @@ class Cluster {
     [[nodiscard]] const std::vector<Record>& committed() const { return committed_; }
     [[nodiscard]] LeaderEpoch epoch_max() const;
     [[nodiscard]] Turn turn(const Replica& replica) const;
-    /// Equal for states that differ only in moments of time and numbers of
-    /// requests.
+    /// Equal for states that differ only in moments of time and numbers of requests.
     [[nodiscard]] std::uint64_t digest() const;
     [[nodiscard]] std::string print() const;
-    /// What was said since the last call: a line a message, in the order of
-    /// sending.
+    /// What was said since the last call: a line a message, in the order of sending.
     std::string take_transcript();
     /// The answer that the last change of voters was given, if it was.
     std::optional<ErrorCode> change_answer;
-    /// Delivers what there is and lets time go on, until nothing is under way or
-    /// `events` are over; all syncs return.
+    /// Delivers what there is and lets time go on, until nothing is under way or `events` are over;
+    /// all syncs return.
     void settle(int events);
     /// The same until no message is under way; time stands still.
     void drain(int events);

@@ -20,9 +20,8 @@ void Cluster::check(const Replica& replica) {
         return offset < all.size() && all[offset] == record;
     };
     const auto own = std::pair(replica.key.id, replica.incarnation);
-    // Before its state is durable nobody else knows of a leader, and what it was
-    // is forgotten with the power; unless it has spoken, which is then the
-    // mistake.
+    // Before its state is durable nobody else knows of a leader, and what it was is forgotten with
+    // the power; unless it has spoken, which is then the mistake.
     const ElectionState led{raft.epoch(), replica.key.id, std::nullopt};
     if (raft.is_leader() &&
         (replica.disk.state == led || replica.spoke_as_leader == raft.epoch())) {

@@ -51,9 +51,7 @@ TEST_CASE("control records: a leader change is Kafka's, byte for byte") {
     CHECK(values_in(batch) == append.records);
 }
 
-TEST_CASE(
-    "control records: a leader's first batch with version and voters "
-    "comes back") {
+TEST_CASE("control records: a leader's first batch with version and voters comes back") {
     const Voter one{{BrokerId(1), uuid_from_halves(1, 2)}, {{"CONTROLLER", "k1", 9093}}, 0, 1};
     const Voter two{{BrokerId(2), uuid_from_halves(1, 3)}, {}, 0, 1};
     const ControlAppend append{
@@ -64,9 +62,7 @@ TEST_CASE(
     CHECK(values_in(encode_control_batch(append, Timestamp(5))) == append.records);
 }
 
-TEST_CASE(
-    "control records: what is cut or contradicts itself is refused, "
-    "others say nothing") {
+TEST_CASE("control records: what is cut or contradicts itself is refused, others say nothing") {
     const Bytes garbage{1};
     for (const auto type :
          {ControlType::leader_change, ControlType::kraft_version, ControlType::kraft_voters})

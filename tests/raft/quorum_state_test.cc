@@ -8,9 +8,7 @@
 using namespace klamm;
 using namespace klamm::raft;
 
-TEST_CASE(
-    "quorum-state: what Kafka writes is read, and written again byte for "
-    "byte") {
+TEST_CASE("quorum-state: what Kafka writes is read, and written again byte for byte") {
     std::ifstream file(std::string(KLAMM_SOURCE_DIR) + "/tests/golden/protocol/quorum-state.txt");
     const std::vector<BrokerId> voters{BrokerId(1), BrokerId(2), BrokerId(3)};
     int checked = 0;

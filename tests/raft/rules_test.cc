@@ -54,9 +54,7 @@ bool is(const Cluster& cluster, int id) {
 
 }  // namespace
 
-TEST_CASE(
-    "votes: one an epoch, the same candidate gets it again, also after a "
-    "restart") {
+TEST_CASE("votes: one an epoch, the same candidate gets it again, also after a restart") {
     Cluster cluster(plain(), nullptr);
     const Effects first = ask(cluster, 2, vote(cluster, 1, 4, id_of(0, 0)));
     CHECK(answer_of<VoteResponse>(first).granted);
@@ -78,9 +76,7 @@ TEST_CASE(
     CHECK_FALSE(answer_to<VoteResponse>(cluster, 2, stranger).granted);
 }
 
-TEST_CASE(
-    "votes: what has been read is written anew at the start, before "
-    "anything is said") {
+TEST_CASE("votes: what has been read is written anew at the start, before anything is said") {
     Cluster cluster(plain(), nullptr);
     Replica& replica = cluster.at(2);
     const ElectionState stored{LeaderEpoch(4), no_broker, cluster.at(1).key};
@@ -91,9 +87,7 @@ TEST_CASE(
     CHECK(effects.persist->state == stored);
 }
 
-TEST_CASE(
-    "votes: a shorter log, an older epoch, a wrong address, a senseless "
-    "request") {
+TEST_CASE("votes: a shorter log, an older epoch, a wrong address, a senseless request") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));  // epoch 1, one record
     CHECK_FALSE(answer_to<VoteResponse>(cluster, 2, vote(cluster, 3, 2, id_of(0, 0))).granted);
@@ -110,9 +104,7 @@ TEST_CASE(
     CHECK(answer_to<VoteResponse>(cluster, 2, vote(cluster, 3, 4, id_of(1, 1))).granted);
 }
 
-TEST_CASE(
-    "pre-votes: they change no epoch and no vote; who has fetched from a "
-    "leader gives none") {
+TEST_CASE("pre-votes: they change no epoch and no vote; who has fetched from a leader gives none") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));
     const auto asked = vote(cluster, 3, 1, id_of(1, 1), true);
@@ -153,9 +145,7 @@ TEST_CASE("restart: a leader resigns, and leads its epoch no more") {
     CHECK_FALSE(cluster.at(1).raft->is_leader());
 }
 
-TEST_CASE(
-    "restart: a candidate with records of its own epoch was leader, and "
-    "resigns") {
+TEST_CASE("restart: a candidate with records of its own epoch was leader, and resigns") {
     Options options = plain();
     options.sync_states = false;
     Cluster cluster(options, nullptr);
@@ -197,9 +187,7 @@ TEST_CASE("resignation: each successor waits twice as long as the one before it"
     CHECK(is<Prospective>(cluster, 2));
 }
 
-TEST_CASE(
-    "check-quorum: a leader that too few fetch from resigns after 1.5 "
-    "fetch timeouts") {
+TEST_CASE("check-quorum: a leader that too few fetch from resigns after 1.5 fetch timeouts") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));
     lose_all(cluster);
@@ -246,9 +234,7 @@ TEST_CASE("BeginQuorumEpoch goes to all voters again after half a fetch timeout"
     CHECK(sent(1) == 0);
 }
 
-TEST_CASE(
-    "fetch: epochs are checked, only a leader answers, a senseless one "
-    "is refused") {
+TEST_CASE("fetch: epochs are checked, only a leader answers, a senseless one is refused") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));
     const auto error = [&](int id, const FetchRequest& request) {
@@ -317,9 +303,7 @@ TEST_CASE("watermark: none before a record of the epoch is on a majority, flushe
     CHECK(watermark() == Offset(2));
 }
 
-TEST_CASE(
-    "flushing: nobody fetches from beyond what is flushed, or campaigns "
-    "with it") {
+TEST_CASE("flushing: nobody fetches from beyond what is flushed, or campaigns with it") {
     Options options = plain();
     options.sync_logs = false;
     Cluster cluster(options, nullptr);

@@ -52,7 +52,10 @@ void speak(Cluster& cluster, int id) {
 bool elect(Cluster& cluster, int id, int voter) {
     cluster.expire(voter);
     lose_all(cluster);  // the voter's own campaign too
-    const auto leads = [&] { return cluster.at(id).raft->is_leader(); };
+    const LeaderEpoch before = cluster.at(id).raft->epoch();
+    const auto leads = [&] {
+        return cluster.at(id).raft->is_leader() && cluster.at(id).raft->epoch() > before;
+    };
     for (int round = 0; round < 4 && !leads(); ++round) {
         cluster.expire(id);
         for (int i = 0; i < 50 && !leads() && one_between(cluster, id, voter); ++i) {

@@ -1,6 +1,5 @@
 #pragma once
-// What the tests of the quorum share: parts of stories, the search, transcripts
-// on file.
+// What the tests of the quorum share: parts of stories, the search, transcripts on file.
 
 #include <cstdint>
 #include <string>
@@ -10,22 +9,21 @@
 
 namespace klamm::quorum {
 
-/// Delivers the first message between the two, of the given kind; false when
-/// there is none.
+/// Delivers the first message between the two, of the given kind; false when there is none.
 bool pass(Cluster& cluster, int from, int to, bool is_request);
 /// Delivers and syncs between the two alone until nothing is left to say.
 void converse(Cluster& cluster, int a, int b);
 void lose_all(Cluster& cluster);
 /// Lets the time of `id` go on until it says something.
 void speak(Cluster& cluster, int id);
-/// Lets `id` win an election with the vote of `voter`, whose patience is over
-/// too. Nothing that the new leader says is delivered, its log is synced.
+/// Lets `id` win an election with the vote of `voter`, whose patience is over too. Nothing that the
+/// new leader says is delivered, its log is synced.
 bool elect(Cluster& cluster, int id, int voter);
 /// Lets `id` win, and everyone that is up follow it.
 bool elect_and_follow(Cluster& cluster, int id);
 
-/// Compares with tests/raft/transcripts/NAME.txt; what was said is left in the
-/// build tree under the same name, for when it is to change.
+/// Compares with tests/raft/transcripts/NAME.txt; what was said is left in the build tree under the
+/// same name, for when it is to change.
 void check_transcript(const std::string& name, const std::string& said);
 
 enum class Kind : std::uint8_t {
