@@ -43,8 +43,8 @@ Effects Raft::start(const Turn& turn, const LogView& log,
         if (election_.epoch < last) {
             election_ = {last, no_broker, std::nullopt};
             role_ = Unattached{timeout};
-        } else if (election_.leader == self_.id ||
-                   (voted_self && election_.epoch == last && last.value > 0)) {
+        } else if (election_.leader == self_.id || (voted_self && election_.leader == no_broker &&
+                                                    election_.epoch == last && last.value > 0)) {
             // It led this epoch, and must not again: what it has not flushed is gone, and the same
             // offsets would be given to other records.
             election_ = {election_.epoch, self_.id, std::nullopt};

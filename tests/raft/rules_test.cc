@@ -167,6 +167,19 @@ TEST_CASE("restart: a candidate with records of its own epoch was leader, and re
     CHECK(cluster.violation() == "");
 }
 
+TEST_CASE("restart: a candidate that lost and followed was no leader, whatever its log holds") {
+    Cluster cluster(plain(), nullptr);
+    Replica& replica = cluster.at(3);
+    log::LeaderEpochCache epochs;
+    epochs.assign(LeaderEpoch(4), Offset(0));
+    const LogView log{Offset(0), Offset(1), Offset(1), &epochs, {}};
+    const ElectionState stored{LeaderEpoch(4), BrokerId(1), replica.key};
+    Raft raft(replica.key, replica.settings, replica.configured);
+    raft.start(cluster.turn(replica), log, stored, std::nullopt, {});
+    CHECK(raft.leader() == BrokerId(1));
+    CHECK(std::holds_alternative<Follower>(raft.role()));
+}
+
 TEST_CASE("resignation: each successor waits twice as long as the one before it") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));
