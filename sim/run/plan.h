@@ -3,7 +3,7 @@
 // when. A plan is a function of (seed, options, edits):
 //   make_plan draws everything from keyed draws, so that the n-th fault of a kind and operation i
 //   of a client are what they are whatever else is in the plan; edits take away (faults,
-//   operations, the time after a cut) and add nothing.
+//   operations, the time after a cut) and add nothing; they may ask for other luck.
 // Nothing here runs anything.
 
 #include <array>
@@ -101,11 +101,13 @@ struct PlanOptions {
     friend bool operator==(const PlanOptions&, const PlanOptions&) = default;
 };
 
-/// What is taken away from a drawn plan.
+/// What is taken away from a drawn plan; nothing is added.
 struct PlanEdits {
     std::set<FaultId> removed;
     std::map<std::uint32_t, std::set<std::uint32_t>> skipped;  // operations, by client
     std::optional<Instant> cut;  // the run ends here, without healing and final reads
+    /// Not 0: the same faults and operations, with other delays of the network and the disks.
+    std::uint32_t luck = 0;
 
     friend bool operator==(const PlanEdits&, const PlanEdits&) = default;
 };

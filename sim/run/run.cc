@@ -52,6 +52,7 @@ class Run {
         storm_.begin();
         if (director_ != nullptr) director_->begin({cluster_, storm_, judge_, listener_});
         cluster_.start();
+        if (plan_.edits.luck != 0) world().perturb_surroundings(plan_.edits.luck);
         const Instant end = plan_.edits.cut.value_or(instant_never) < Instant{} + plan_.safety
                                 ? *plan_.edits.cut
                                 : Instant{} + plan_.safety;

@@ -11,6 +11,7 @@
 #include "checkers/violation.h"
 #include "core/base/assert.h"
 #include "sim/run/token.h"
+#include "sim/run/zoo.h"
 
 namespace klamm::sim {
 
@@ -20,9 +21,13 @@ namespace {
 constexpr std::uint64_t replays_reserved = 12;
 /// With fewer operations a violation may show later than it did.
 constexpr Duration cut_slack = seconds(5);
-/// Operations of a small group, and how many such groups are tried.
+/// Operations of a small group, and how many replays are spent on such groups.
 constexpr std::size_t group_max = 20;
-constexpr std::uint64_t group_replays_max = 100;
+constexpr std::uint64_t group_replays_max = 130;
+/// Where groups end: at the violation, and about so many of the last faults.
+constexpr std::size_t group_anchors_max = 4;
+/// Replays that the first search among the faults leaves to what follows.
+constexpr std::uint64_t replays_for_operations = 180;
 
 class Shrinker {
   public:
@@ -42,15 +47,19 @@ class Shrinker {
         result_.faults_before = result_.plan.faults.size();
         result_.operations_before = result_.operations.size();
         if (!result_.trial.red() || result_.trial.findings.empty()) return std::move(result_);
+        const TrialFinding* counted = counted_finding(result_.trial, drawn_.options.plant);
+        // A promise is broken by an invariant first: without harm there is still something to show.
+        counted_ = counted != nullptr;
         result_.reproduced = true;
-        result_.rule = result_.trial.findings.front().rule;
-        cut_at(result_.trial.first_violation, "cut at the first violation");
+        result_.rule = counted_ ? counted->rule : result_.trial.findings.front().rule;
+        cut_at_violation("cut at the violation");
         drop_inert_faults();
-        drop_faults();
+        drop_faults(replays_for_operations);
         isolate();
         drop_operations();
+        drop_faults(replays_reserved);
         verify();
-        cut_at(result_.trial.first_violation, "cut at the violation");
+        cut_at_violation("cut at the violation");
         forget_what_the_cut_removes();
         return std::move(result_);
     }
@@ -64,8 +73,14 @@ class Shrinker {
         return result_.replays + reserved < options_.replays_max &&
                !(options_.stopped && options_.stopped());
     }
-    [[nodiscard]] bool fails_alike(const Trial& trial) const {
-        return trial.red() && trial.verdict == result_.trial.verdict && trial.shows(result_.rule);
+    /// What makes a run a failure like the first. With a bug planted, and none without it, whatever
+    /// counts as that bug being found is that bug.
+    [[nodiscard]] const TrialFinding* alike(const Trial& trial) const {
+        if (!trial.red() || trial.verdict != result_.trial.verdict) return nullptr;
+        if (drawn_.options.plant && counted_) return counted_finding(trial, drawn_.options.plant);
+        for (const TrialFinding& finding : trial.findings)
+            if (finding.rule == result_.rule) return &finding;
+        return nullptr;
     }
     void say(const std::string& step) const {
         if (!options_.progress) return;
@@ -76,18 +91,26 @@ class Shrinker {
         result_.plan = std::move(plan);
         result_.operations = trial.operations;
         result_.trial = std::move(trial);
+        result_.rule = alike(result_.trial)->rule;
         say(step);
     }
     bool try_edits(const PlanEdits& edits, const std::string& step, std::uint64_t reserved) {
         if (!may_replay(reserved)) return false;
         RunPlan plan = with_edits(drawn_, edits);
         Trial trial = replay(plan);
-        if (!fails_alike(trial)) return false;
+        if (alike(trial) == nullptr) return false;
         take(std::move(plan), std::move(trial), step);
         return true;
     }
 
-    void cut_at(Instant violation, const std::string& step) {
+    [[nodiscard]] Instant violation() const {
+        const TrialFinding* finding = alike(result_.trial);
+        return finding != nullptr && finding->at != instant_never ? finding->at
+                                                                  : result_.trial.first_violation;
+    }
+
+    void cut_at_violation(const std::string& step) {
+        const Instant violation = this->violation();
         if (violation == instant_never) return;
         PlanEdits edits = result_.plan.edits;
         // Some rules show only in what follows healing; then there is nothing to cut.
@@ -110,7 +133,7 @@ class Shrinker {
         if (edits.removed.size() > before) try_edits(edits, "without faults that hit nothing", 0);
     }
 
-    void drop_faults() {
+    void drop_faults(std::uint64_t reserved) {
         std::vector<FaultId> ids;
         for (const FaultEvent& fault : result_.plan.faults) ids.push_back(fault.id);
         const PlanEdits base = result_.plan.edits;
@@ -118,7 +141,7 @@ class Shrinker {
             PlanEdits edits = base;
             edits.removed.insert(ids.begin(), ids.end());
             for (const std::size_t i : kept) edits.removed.erase(ids[i]);
-            return try_edits(edits, "fewer faults", replays_reserved);
+            return try_edits(edits, "fewer faults", reserved);
         };
         leave_out(failing_suffix(ids.size(), fails), fails);
     }
@@ -128,6 +151,7 @@ class Shrinker {
     [[nodiscard]] PlanEdits edits_with(const std::vector<TrialOperation>& operations) const {
         PlanEdits edits;
         edits.cut = result_.plan.edits.cut;
+        edits.luck = result_.plan.edits.luck;
         std::set<FaultId> kept;
         for (const FaultEvent& fault : result_.plan.faults) kept.insert(fault.id);
         for (const FaultEvent& fault : drawn_.faults) {
@@ -156,41 +180,72 @@ class Shrinker {
     }
 
     void drop_operations() {
-        const std::vector<TrialOperation> all = result_.operations;
+        std::vector<TrialOperation> all = result_.operations;
         const std::uint64_t reserved = replays_reserved + 2 * result_.plan.faults.size();
         const Fails fails = [&](const Kept& kept) {
             std::vector<TrialOperation> operations;
             for (const std::size_t i : kept) operations.push_back(all[i]);
             return try_edits(edits_with(operations), "fewer operations", reserved);
         };
-        Kept kept = failing_suffix(all.size(), fails);
-        if (kept.size() > group_max) {
-            if (auto group = group_before_faults(all, fails)) kept = *std::move(group);
+        const Kept suffix = failing_suffix(all.size(), fails);
+        if (suffix.size() > group_max) {
+            drop_clients(reserved);
+            small_group(reserved);
         }
+        // The cut is later than it was, and the violation may be.
+        all = result_.operations;
+        Kept kept(all.size());
+        std::iota(kept.begin(), kept.end(), std::size_t{0});
         leave_out(std::move(kept), fails);
     }
-    /// A small group of operations that ends just before one of the faults and still fails.
-    std::optional<Kept> group_before_faults(const std::vector<TrialOperation>& all,
-                                            const Fails& fails) const {
-        const std::uint64_t bound = result_.replays + group_replays_max;
+    /// Readers and further writers are often there for nothing.
+    void drop_clients(std::uint64_t reserved) {
+        std::set<std::uint32_t> clients;
+        for (const TrialOperation& one : result_.operations) clients.insert(one.client);
+        for (auto client = clients.rbegin(); client != clients.rend(); ++client) {
+            std::vector<TrialOperation> rest = result_.operations;
+            std::erase_if(rest, [&](const auto& one) { return one.client == *client; });
+            for (std::uint32_t luck = 0; luck < 2; ++luck) {
+                PlanEdits edits = edits_with(rest);
+                edits.luck += luck;
+                if (try_edits(edits, "without a client", reserved)) break;
+            }
+        }
+    }
+    /// A small group of operations that ends at the violation or about one of the last faults and
+    /// still fails. Where it matters when packets arrive or which unsynced bytes are hit, leaving
+    /// out any operation changes that: then one group in many fails, under one luck in many.
+    bool small_group(std::uint64_t reserved) {
+        const std::vector<TrialOperation> all = result_.operations;
         const std::vector<FaultEvent> faults = result_.plan.faults;
-        for (std::size_t back = 0; back < group_max; back += 2) {
-            for (auto fault = faults.rbegin(); fault != faults.rend(); ++fault) {
-                const auto before = static_cast<std::size_t>(
-                    std::lower_bound(
-                        all.begin(), all.end(), fault->at,
-                        [](const TrialOperation& one, Instant at) { return one.at < at; }) -
-                    all.begin());
-                for (std::size_t size : {group_max, group_max / 2, group_max / 4}) {
-                    if (before < back + size) continue;
-                    if (result_.replays >= bound) return std::nullopt;
-                    Kept group(size);
-                    std::iota(group.begin(), group.end(), before - back - size);
-                    if (fails(group)) return group;
+        const std::uint64_t bound = result_.replays + group_replays_max;
+        const auto index_at = [&](Instant at) {
+            return static_cast<std::size_t>(
+                std::lower_bound(all.begin(), all.end(), at,
+                                 [](const TrialOperation& one, Instant t) { return one.at < t; }) -
+                all.begin());
+        };
+        std::vector<std::size_t> ends{all.size()};
+        for (auto fault = faults.rbegin(); fault != faults.rend(); ++fault) {
+            if (ends.size() > 2 * group_anchors_max) break;
+            const std::size_t before = index_at(fault->at);
+            ends.push_back(before);
+            ends.push_back(std::min(before + group_max / 2, all.size()));
+        }
+        const std::uint32_t luck_before = result_.plan.edits.luck;
+        for (std::uint32_t luck = 0; result_.replays < bound; ++luck) {
+            for (const std::size_t end : ends) {
+                for (const std::size_t size : {group_max, group_max / 2}) {
+                    if (end < size || result_.replays >= bound) continue;
+                    if (!may_replay(reserved)) return false;
+                    const auto last = all.begin() + static_cast<std::ptrdiff_t>(end);
+                    PlanEdits edits = edits_with({last - static_cast<std::ptrdiff_t>(size), last});
+                    edits.luck = luck_before + luck;
+                    if (try_edits(edits, "a small group of operations", reserved)) return true;
                 }
             }
         }
-        return std::nullopt;
+        return false;
     }
 
     /// Takes every remaining fault away, once more after each that could go.
@@ -211,23 +266,20 @@ class Shrinker {
                 RunPlan plan = with_edits(drawn_, edits);
                 Trial trial = replay(plan);
                 if (!trial.red()) continue;
-                if (fails_alike(trial) || same_bug(trial)) {
-                    if (!fails_alike(trial)) result_.rule = trial.findings.front().rule;
+                if (alike(trial) != nullptr) {
                     take(std::move(plan), std::move(trial), "a fault that was not needed");
                     shorter = true;
                     break;
                 }
+                // Where harm is sought an invariant may break in fair weather.
+                if (drawn_.options.plant && counted_ &&
+                    need_of(*drawn_.options.plant).found_by_harm)
+                    continue;
                 result_.leaves_other_red.push_back(fault.id);
             }
         }
         say(fmt::format("each of {} faults was taken away once more", result_.plan.faults.size()));
     }
-    /// With a bug planted, and none without it, any red of the same verdict is that bug.
-    [[nodiscard]] bool same_bug(const Trial& trial) const {
-        return drawn_.options.plant && trial.verdict == result_.trial.verdict &&
-               !trial.findings.empty();
-    }
-
     /// Shortens the token: what lies behind the cut needs no mention.
     void forget_what_the_cut_removes() {
         if (!result_.plan.edits.cut) return;
@@ -242,6 +294,7 @@ class Shrinker {
     ShrinkOptions options_;
     RunPlan drawn_;  // without edits
     ShrinkResult result_;
+    bool counted_ = false;  // what the first run shows counts as its plant being found
 };
 
 }  // namespace

@@ -5,14 +5,16 @@
 //
 //   1. the run is cut at its first violation;
 //   2. faults that hit nothing go; then as many faults as can, those far from the violation first;
-//   3. the same for the clients' operations (a client without operations is no client). Where a
-//      fault falls within a turn or on unsynced bytes, leaving out any piece changes what it hits;
-//      then a bounded number of small groups just before the faults is tried;
-//   4. each remaining fault is taken away once more: the run must pass without it.
+//   3. the same for the clients' operations (a client without operations is no client). Where it
+//      matters which packet comes first or which bytes are unsynced, leaving out any operation
+//      changes that; then whole clients go, and small groups at the violation and about the last
+//      faults are tried under one luck after another (PlanEdits::luck), a bounded number of times;
+//   4. faults again, and then each remaining one is taken away once more: the run must pass.
 //
-// Always: the result shows the rule that the original broke, unless a bug is planted: then in the
-// end any red of the same kind may take its place, because it is the same bug. The number of
-// replays is bounded; at the bound the best plan so far is given.
+// Always: the result shows the rule that the original broke, unless a bug is planted: then any red
+// that counts as that bug being found (zoo.h) may take its place, because it is the same bug; and
+// what does not count is not held against a run without a fault. The number of replays is bounded;
+// at the bound the best plan so far is given.
 
 #include <cstdint>
 #include <functional>

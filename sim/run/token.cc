@@ -98,6 +98,7 @@ bool read_field(std::string_view field, PlanOptions& options, PlanEdits& edits) 
             if (!read_number(rest, number) || number < 0) return false;
             edits.cut = Instant{number};
             return true;
+        case 'u': return read_number(rest, edits.luck) && edits.luck != 0;
         default: return false;
     }
 }
@@ -115,6 +116,7 @@ std::string to_token(const RunPlan& plan) {
     if (!plan.edits.removed.empty()) text += ".x" + print_list(plan.edits.removed);
     for (const auto& [client, operations] : plan.edits.skipped)
         if (!operations.empty()) text += fmt::format(".s{}_{}", client, print_list(operations));
+    if (plan.edits.luck != 0) text += fmt::format(".u{}", plan.edits.luck);
     if (plan.edits.cut.has_value()) text += fmt::format(".c{}", plan.edits.cut->nanoseconds);
     return text;
 }

@@ -47,8 +47,9 @@ void each_count(Counts& counts, const Visit& visit) {
     }
 }
 
-void add_finding(Trial& trial, std::string rule, const std::string& sentence) {
-    if (!trial.shows(rule)) trial.findings.push_back({std::move(rule), sentence});
+void add_finding(Trial& trial, std::string rule, const std::string& sentence,
+                 Instant at = instant_never) {
+    if (!trial.shows(rule)) trial.findings.push_back({std::move(rule), sentence, at});
 }
 
 /// The client whose node this is: names of clients end in their number.
@@ -136,7 +137,7 @@ Trial run_trial(const RunPlan& plan, const TrialOptions& options) {
                                 checkers::seconds_text(result.ended->time.nanoseconds)));
     }
     for (const Violation& violation : result.violations) {
-        add_finding(trial, violation.rule, violation.sentence);
+        add_finding(trial, violation.rule, violation.sentence, violation.time);
     }
     for (const std::string& failure : result.liveness_failures) {
         add_finding(trial, "liveness", failure);
@@ -163,7 +164,8 @@ std::string to_bytes(const Trial& trial) {
     json counts = json::array();
     each_count(trial.counts, [&](std::uint64_t count) { counts.push_back(count); });
     json findings = json::array();
-    for (const auto& finding : trial.findings) findings.push_back({finding.rule, finding.sentence});
+    for (const auto& one : trial.findings)
+        findings.push_back({one.rule, one.sentence, one.at.nanoseconds});
     json operations = json::array();
     for (const auto& one : trial.operations) {
         operations.push_back({one.at.nanoseconds, one.client, one.operation});
@@ -203,7 +205,8 @@ Trial trial_from_bytes(const std::string& bytes) {
     take(trial.token);
     take(verdict);
     trial.verdict = static_cast<Verdict>(verdict);
-    for (const json& one : whole.at(next++)) trial.findings.push_back({one.at(0), one.at(1)});
+    for (const json& one : whole.at(next++))
+        trial.findings.push_back({one.at(0), one.at(1), Instant{one.at(2)}});
     take(trial.complaint);
     take(trial.first_violation.nanoseconds);
     take(trial.hash);
@@ -236,7 +239,7 @@ Trial trial_from_result(const ForkedResult& result, std::uint64_t seed, const st
         trial.verdict = Verdict::crash;
         // Where an assertion failed or which signal it was, not what the run's own state looked
         // like.
-        trial.findings.push_back({"crash: " + result.complaint, result.complaint});
+        trial.findings.push_back({"crash: " + result.complaint, result.complaint, instant_never});
     }
     trial.cpu = result.cpu;
     return trial;

@@ -29,6 +29,7 @@ struct TrialOperation {
 struct TrialFinding {
     std::string rule;  // of a Violation; "liveness"; or "crash: " and the place
     std::string sentence;
+    Instant at = instant_never;  // when it first showed, if that is known
     friend bool operator==(const TrialFinding&, const TrialFinding&) = default;
 };
 

@@ -51,6 +51,14 @@ const std::set<FaultKind>& power_losses() {
     return kinds;
 }
 
+/// The first finding of a red run, or the first that is harm or a crash.
+const TrialFinding* first_finding(const Trial& trial, bool harm_alone) {
+    const bool any = !harm_alone || trial.verdict == Verdict::crash;
+    for (const TrialFinding& finding : trial.findings)
+        if (any || is_harm(finding.rule)) return &finding;
+    return nullptr;
+}
+
 /// Whether the seed is red although nothing is planted: then the find says nothing about the plant.
 bool red_without_plant(const SwarmOptions& swarm, std::uint64_t seed) {
     SwarmOptions plain = swarm;
@@ -60,10 +68,14 @@ bool red_without_plant(const SwarmOptions& swarm, std::uint64_t seed) {
 
 }  // namespace
 
-const std::set<FaultKind>& needed_kinds(Bug bug) {
+const Need& need_of(Bug bug) {
+    static const Need moves{leadership_moves(), false, false};
+    static const Need moves_for_harm{leadership_moves(), true, true};
+    static const Need power{power_losses(), false, false};
+    static const Need power_for_harm{power_losses(), true, false};
     switch (bug) {
         // Lost when the leader that answered early does not lead on.
-        case Bug::acks_all_like_one:
+        case Bug::acks_all_like_one: return moves_for_harm;
         // A log is cut when its replica follows in a new epoch.
         case Bug::truncate_to_hw:
         // An epoch start that differs from the watermark is the work of an election.
@@ -71,9 +83,11 @@ const std::set<FaultKind>& needed_kinds(Bug bug) {
         // Logs diverge when a leader with a tail of its own is deposed.
         case Bug::diverging_fetch_advances_hw:
         // A log is truncated below what it served when its replica is deposed.
-        case Bug::truncate_under_file_range: return leadership_moves();
-        case Bug::ack_before_flush:
-        case Bug::recovery_trusts_length: return power_losses();
+        case Bug::truncate_under_file_range: return moves;
+        // Lost when all that is written and not synced is.
+        case Bug::ack_before_flush: return power_for_harm;
+        // What a process leaves behind when only it dies is whole.
+        case Bug::recovery_trusts_length: return power;
         // Not in the cluster: BugEntry::in_cluster.
         case Bug::vote_not_durable:
         case Bug::raft_ack_unflushed:
@@ -90,18 +104,30 @@ bool is_harm(const std::string& rule) {
     return !invariant && rule != "liveness" && rule != "stranded" && rule != "malformed";
 }
 
+const TrialFinding* counted_finding(const Trial& trial, std::optional<Bug> plant) {
+    if (!trial.red()) return nullptr;
+    return first_finding(trial, plant && need_of(*plant).found_by_harm);
+}
+
+bool ZooResult::as_expected() const {
+    if (!unplanted.empty()) return false;
+    if (!without_needed) return found;
+    return !found && !interrupted && (reached > 0) == need_of(bug).for_harm;
+}
+
 ZooResult visit(const ZooOptions& options) {
     ZooResult result;
     result.bug = options.bug;
     result.without_needed = options.without_needed;
     const auto at = static_cast<std::size_t>(options.bug);
+    const Need& need = need_of(options.bug);
     Duration cpu;
     SwarmOptions swarm = options.swarm;
     swarm.plant = options.bug;
     swarm.cpu = options.cpu_budget;
     swarm.stop_at_first_red = false;
     if (options.without_needed) {
-        swarm.off.insert(needed_kinds(options.bug).begin(), needed_kinds(options.bug).end());
+        swarm.off.insert(need.kinds.begin(), need.kinds.end());
     }
     swarm.on_trial = [&](const Trial& trial) {
         if (options.swarm.on_trial) options.swarm.on_trial(trial);
@@ -111,12 +137,8 @@ ZooResult visit(const ZooOptions& options) {
         result.cpu = cpu;
         const bool taken = trial.plants_taken[at] > 0 || trial.verdict == Verdict::crash;
         result.reached += taken ? 1 : 0;
-        if (!trial.red()) return;
-        const bool harm =
-            trial.verdict == Verdict::crash ||
-            std::any_of(trial.findings.begin(), trial.findings.end(),
-                        [](const TrialFinding& finding) { return is_harm(finding.rule); });
-        if (options.without_needed && !harm) return;
+        const bool harm_alone = options.without_needed ? need.for_harm : need.found_by_harm;
+        if (!trial.red() || first_finding(trial, harm_alone) == nullptr) return;
         if (!taken || red_without_plant(swarm, trial.seed)) {
             result.unplanted.push_back(trial);
             return;
@@ -136,12 +158,17 @@ std::string to_text(const ZooResult& result) {
     std::string out = fmt::format("{} {}{}: ", entry.code, entry.name,
                                   result.without_needed ? " without its faults" : "");
     if (result.found) {
+        const TrialFinding* finding = counted_finding(result.trial, result.bug);
         out += fmt::format(
-            "found in {} runs, {} of CPU\n{}\nhash {:016x}\nreplay klamm replay {}\n", result.runs,
-            seconds_of(result.cpu), result.trial.sentence(), result.trial.hash, result.trial.token);
+            "found in {} runs, {} of CPU\n{}: {}\nhash {:016x}\nreplay klamm replay {}\n",
+            result.runs, seconds_of(result.cpu), finding->rule, finding->sentence,
+            result.trial.hash, result.trial.token);
     } else {
-        out += fmt::format("not found in {} runs, {} of CPU; the wrong branch was taken in {}\n",
-                           result.runs, seconds_of(result.cpu), result.reached);
+        out += fmt::format(
+            "not found in {} runs, {} of CPU; {}\n", result.runs, seconds_of(result.cpu),
+            result.reached == 0
+                ? "nobody got to where it could be made"
+                : fmt::format("it was made in {} of them, and did no harm", result.reached));
     }
     for (const Trial& trial : result.unplanted) {
         out += fmt::format("red, but not by what was planted: {}\n  klamm replay {}\n",
@@ -155,12 +182,11 @@ std::string table_text(const std::vector<ZooResult>& results) {
                                   "faults", "result", "runs", "reached", "CPU", "rule");
     for (const ZooResult& result : results) {
         const BugEntry& entry = entry_of(result.bug);
-        out += fmt::format(
-            "{:<5}{:<29}{:<14}{:<11}{:>6}{:>9}{:>11}  {}\n", entry.code, entry.name,
-            result.without_needed ? "its kinds off" : "all", result.found ? "found" : "not found",
-            result.runs, result.reached, seconds_of(result.cpu),
-            result.found && !result.trial.findings.empty() ? result.trial.findings.front().rule
-                                                           : "-");
+        out += fmt::format("{:<5}{:<29}{:<14}{:<11}{:>6}{:>9}{:>11}  {}\n", entry.code, entry.name,
+                           result.without_needed ? "its kinds off" : "all",
+                           result.found ? "found" : "not found", result.runs, result.reached,
+                           seconds_of(result.cpu),
+                           result.found ? counted_finding(result.trial, result.bug)->rule : "-");
     }
     return out;
 }

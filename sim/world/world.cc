@@ -331,6 +331,9 @@ void World::perturb(std::uint64_t salt) {
         for (auto& shard : machine->process->shards) shard->take_draws(impl_->draws_);
     }
 }
+void World::perturb_surroundings(std::uint64_t salt) {
+    impl_->draws_ = impl_->draws_.fork(perturb_domain, salt);
+}
 Plants& World::plants() { return impl_->plants_; }
 const Draws& World::draws() const { return impl_->draws_; }
 std::uint64_t World::hash() const { return impl_->trace_.hash(); }

@@ -176,6 +176,8 @@ class World {
     /// From here on every draw is another one, named by `salt`: the past stays, luck is new. A run
     /// that is perturbed is no longer a function of its seed alone.
     void perturb(std::uint64_t salt);
+    /// The same for what the network and the disks do; processes that run keep their own draws.
+    void perturb_surroundings(std::uint64_t salt);
     [[nodiscard]] Plants& plants();
     [[nodiscard]] const Draws& draws() const;
     [[nodiscard]] std::uint64_t hash() const;

@@ -1,9 +1,10 @@
-// Shrinking: its search on made-up failures, and on runs of the calibration bug.
+// Shrinking: its search on made-up failures, and on what the swarm finds of every planted bug.
 #include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "sim/run/shrink.h"
 #include "sim/run/token.h"
+#include "sim/run/zoo.h"
 
 using namespace klamm;
 using namespace klamm::sim;
@@ -83,23 +84,55 @@ TEST_CASE("shrink: a run that passes is not shrunk") {
     REQUIRE(result.replays == 1);
 }
 
-TEST_CASE("shrink: planted bugs come down to a few faults and operations, and all are needed") {
-    for (const Bug bug : {Bug::acks_all_like_one, Bug::truncate_to_hw}) {
-        PlanOptions asked;
-        asked.plant = bug;
-        std::uint64_t seed = 1;
-        while (seed < 200 && run_forked_trial(make_plan(seed, asked)).verdict != Verdict::safety) {
-            ++seed;
-        }
-        const ShrinkResult result = shrink(make_plan(seed, asked));
-        REQUIRE(result.reproduced);
-        CAPTURE(to_text(result));
-        REQUIRE(result.plan.faults.size() <= 10);
-        REQUIRE(result.operations.size() <= 20);
-        REQUIRE(result.one_minimal());
-        REQUIRE(result.replays <= 300);
-        const auto again = from_token(to_token(result.plan));
-        REQUIRE(again);
-        REQUIRE(run_forked_trial(*again).hash == result.trial.hash);
+namespace {
+
+/// Finds the plant by the swarm from a first seed on, shrinks the find, and holds it to the bounds.
+void find_and_shrink(Bug bug, std::uint64_t first_seed) {
+    ZooOptions zoo;
+    zoo.bug = bug;
+    zoo.swarm.first_seed = first_seed;
+    const ZooResult found = visit(zoo);
+    REQUIRE(found.as_expected());
+    const auto plan = from_token(found.trial.token);
+    REQUIRE(plan);
+    const ShrinkResult result = shrink(*plan);
+    REQUIRE(result.reproduced);
+    CAPTURE(to_text(result));
+    REQUIRE(counted_finding(result.trial, bug) != nullptr);
+    // What breaks an invariant in fair weather needs no fault for that.
+    const bool fair_weather = need_of(bug).for_harm && !need_of(bug).found_by_harm;
+    REQUIRE(result.plan.faults.empty() == fair_weather);
+    REQUIRE(result.plan.faults.size() <= 10);
+    REQUIRE(result.operations.size() <= 20);
+    REQUIRE(result.replays <= 300);
+    REQUIRE(result.one_minimal());
+    const auto again = from_token(to_token(result.plan));
+    REQUIRE(again);
+    REQUIRE(run_forked_trial(*again).hash == result.trial.hash);
+    for (const FaultEvent& fault : result.plan.faults) {
+        PlanEdits edits = result.plan.edits;
+        edits.removed.insert(fault.id);
+        REQUIRE(counted_finding(run_forked_trial(with_edits(*plan, edits)), bug) == nullptr);
     }
+}
+
+}  // namespace
+
+TEST_CASE("shrink: R1 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::acks_all_like_one, 1);
+}
+TEST_CASE("shrink: R2 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::truncate_to_hw, 1);
+}
+TEST_CASE("shrink: R4 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::isr_join_below_epoch_start, 1);
+}
+TEST_CASE("shrink: R7 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::diverging_fetch_advances_hw, 1);
+}
+TEST_CASE("shrink: S1 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::ack_before_flush, 1);
+}
+TEST_CASE("shrink: S7 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::recovery_trusts_length, 1);
 }

@@ -113,5 +113,34 @@ TEST_CASE("zoo: invariants are no harm, losses are") {
         REQUIRE_FALSE(is_harm(rule));
     for (const char* rule : {"O5", "erasure", "LOST", "INCONS"}) REQUIRE(is_harm(rule));
     for (const BugEntry& entry : bug_catalogue())
-        if (entry.in_cluster) REQUIRE_FALSE(needed_kinds(entry.bug).empty());
+        if (entry.in_cluster) REQUIRE_FALSE(need_of(entry.bug).kinds.empty());
+}
+
+TEST_CASE("zoo: of a mistake that is made in fair weather only the harm counts") {
+    Trial trial;
+    trial.verdict = Verdict::safety;
+    trial.findings = {{"I1", "early", Instant{1}}};
+    REQUIRE(counted_finding(trial, std::nullopt)->rule == "I1");
+    REQUIRE(counted_finding(trial, Bug::truncate_to_hw)->rule == "I1");
+    REQUIRE(counted_finding(trial, Bug::acks_all_like_one) == nullptr);
+    trial.findings.push_back({"O5", "lost", Instant{2}});
+    REQUIRE(counted_finding(trial, Bug::acks_all_like_one)->rule == "O5");
+    trial.verdict = Verdict::passed;
+    REQUIRE(counted_finding(trial, std::nullopt) == nullptr);
+}
+
+TEST_CASE("zoo: the counter-check wants the wrong branch taken harmlessly, or never reached") {
+    ZooResult result;
+    result.without_needed = true;
+    result.runs = 10;
+    result.bug = Bug::acks_all_like_one;
+    REQUIRE_FALSE(result.as_expected());  // nobody made the mistake, so nothing was shown
+    result.reached = 10;
+    REQUIRE(result.as_expected());
+    result.bug = Bug::truncate_to_hw;
+    REQUIRE_FALSE(result.as_expected());  // it was made without what it is said to need
+    result.reached = 0;
+    REQUIRE(result.as_expected());
+    result.found = true;
+    REQUIRE_FALSE(result.as_expected());
 }

@@ -100,6 +100,7 @@ TEST_CASE("token: reading it gives the plan back") {
         edits.skipped[1] = {0, 1, 2, 9};
         edits.skipped[50] = {4};
         edits.cut = Instant{12'345'678'901};
+        edits.luck = 7;
         const RunPlan plan = make_plan(seed, options, edits);
         const Result<RunPlan> again = from_token(to_token(plan));
         REQUIRE(again.ok());
@@ -111,9 +112,10 @@ TEST_CASE("token: reading it gives the plan back") {
 }
 
 TEST_CASE("token: what is none is refused with a sentence") {
-    for (const char* text : {"", "1", "1.7", "2.7.storm", "1.xyz.storm", "1.7.gale", "1.7.storm.q1",
-                             "1.7.storm.pZ9", "1.7.storm.x5-3", "1.7.storm.s1", "1.7.storm.o99",
-                             "1.7.storm.", "1.7.storm.c-4", "1.7.storm.x0-99999999999"}) {
+    for (const char* text :
+         {"", "1", "1.7", "2.7.storm", "1.xyz.storm", "1.7.gale", "1.7.storm.q1", "1.7.storm.pZ9",
+          "1.7.storm.x5-3", "1.7.storm.s1", "1.7.storm.o99", "1.7.storm.", "1.7.storm.c-4",
+          "1.7.storm.u0", "1.7.storm.x0-99999999999"}) {
         const Result<RunPlan> plan = from_token(text);
         INFO(text);
         REQUIRE_FALSE(plan.ok());

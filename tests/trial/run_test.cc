@@ -103,6 +103,18 @@ TEST_CASE("run: acks=all answered after the local append is found within a few s
     CHECK(found);
 }
 
+TEST_CASE("run: other luck is another run of the same plan, and the same each time") {
+    PlanEdits edits;
+    edits.luck = 3;
+    const RunPlan plan = make_plan(2, options_of(Profile::storm, seconds(6)));
+    const RunPlan lucky = with_edits(plan, edits);
+    CHECK(lucky.faults == plan.faults);
+    const RunResult one = run_plan(lucky);
+    CHECK(one.hash == run_plan(lucky).hash);
+    CHECK(one.hash != run_plan(plan).hash);
+    CHECK(one.planned == run_plan(plan).planned);
+}
+
 TEST_CASE("run: one that does nothing is a harness error") {
     RunHooks hooks;
     hooks.events_max = 1'000;
