@@ -88,6 +88,22 @@ std::int64_t stale_views_an_hour(FaultKind kind) {
     }
 }
 
+/// Whether a fault of this kind hits any broker that is up, whatever it does at that moment.
+bool hits_surely(FaultKind kind) {
+    switch (kind) {
+        case FaultKind::kill:
+        case FaultKind::power_loss_one:
+        case FaultKind::power_loss_some:
+        case FaultKind::power_loss_all:
+        case FaultKind::pause:
+        case FaultKind::clock_step:
+        case FaultKind::clock_drift:
+        case FaultKind::clean_restart:
+        case FaultKind::wipe: return true;
+        default: return false;
+    }
+}
+
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
                       std::uint32_t brokers) {
     FaultEvent fault;
@@ -149,10 +165,12 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
             faults.push_back(make_fault(draws, row, n, at, brokers));
         }
     }
-    // A storm of one fault that finds nothing to hit would prove nothing.
+    // A storm of faults that find nothing to hit would prove nothing.
     const bool kills = !plan.options.off.contains(FaultKind::kill) &&
                        faults_an_hour(plan.options.profile, FaultKind::kill) > 0;
-    if (faults.size() < 3 && kills)
+    const bool sure = std::any_of(faults.begin(), faults.end(),
+                                  [](const FaultEvent& fault) { return hits_surely(fault.kind); });
+    if ((faults.size() < 3 || !sure) && kills)
         faults.push_back(make_fault(draws, row_of(FaultKind::kill), fault_id_stride - 1,
                                     Instant{} + plan.warm_up + (plan.safety - plan.warm_up) / 2,
                                     brokers));

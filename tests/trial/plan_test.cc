@@ -50,6 +50,20 @@ TEST_CASE("plan: switching a kind off leaves the faults of other kinds as they w
     }
 }
 
+TEST_CASE("plan: who asks for faults gets one that needs nothing to hit but a broker that is up") {
+    PlanOptions options = storm();
+    for (std::size_t i = 0; i < fault_kind_count; ++i)
+        options.off.insert(static_cast<FaultKind>(i));
+    // A leader may be moved to where it is, and an unclean election may find one.
+    for (const FaultKind on : {FaultKind::kill, FaultKind::move_leader, FaultKind::elect_unclean})
+        options.off.erase(on);
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        const RunPlan plan = make_plan(seed, options);
+        CHECK(std::any_of(plan.faults.begin(), plan.faults.end(),
+                          [](const auto& f) { return f.kind == FaultKind::kill; }));
+    }
+}
+
 TEST_CASE("plan: a longer run begins with the same faults") {
     const RunPlan brief = make_plan(5, storm(seconds(30)));
     const RunPlan longer = make_plan(5, storm(seconds(60)));
