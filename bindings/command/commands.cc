@@ -44,7 +44,8 @@ constexpr std::string_view help =
     "                          runs a scenario as it is, which must do what it expects, and with\n"
     "                          the bug planted that turns it red; or prints the form of such "
     "files\n"
-    "  check HISTORY           judges a history of clients (JSON lines)\n"
+    "  check [--model register|kv|log|queue|set] HISTORY\n"
+    "                          judges anyone's history; see klamm check --help\n"
     "\n"
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
@@ -86,7 +87,7 @@ int run_command(std::span<const std::string_view> words, const Console& console)
     if (name == "broker") return run_broker(rest, console);
     for (const auto& [known, run] : commands) {
         if (known != name) continue;
-        if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h")) {
+        if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h") && name != "check") {
             console.out(help);
             return 0;
         }
