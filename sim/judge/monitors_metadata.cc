@@ -35,8 +35,13 @@ void Monitors::committed(PartitionBook& book,
     settle_awaited(nullptr, &book.partition);
     const facts::PartitionCommitted& after = *book.committed;
     if (before.has_value()) {
-        if (after.leader_epoch < before->leader_epoch ||
-            after.partition_epoch <= before->partition_epoch) {
+        // What is set for the topic changes no record of the partition: it is stated again.
+        const bool restated = after.cause == facts::PartitionChangeCause::configuration &&
+                              after.partition_epoch == before->partition_epoch &&
+                              after.leader_epoch == before->leader_epoch &&
+                              after.isr == before->isr;
+        if (!restated && (after.leader_epoch < before->leader_epoch ||
+                          after.partition_epoch <= before->partition_epoch)) {
             red("I2",
                 fmt::format("{} is committed with leader epoch {} and partition epoch {} after {} "
                             "and {}",

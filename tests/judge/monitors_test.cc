@@ -72,6 +72,18 @@ TEST_CASE("I2: one leader an epoch") {
     CHECK(stage.red("I2"));
 }
 
+TEST_CASE("I2: a partition epoch is given once, but what a topic is set to states it again") {
+    Stage stage;
+    stage.open({a, b}, {c});
+    stage.restating = true;
+    stage.commit(a, 0, {a, b}, {}, Cause::configuration);
+    CHECK_FALSE(stage.red("I2"));
+    SECTION("another ISR") { stage.commit(a, 0, {a}, {}, Cause::configuration); }
+    SECTION("another leader") { stage.commit(b, 1, {a, b}, {}, Cause::configuration); }
+    SECTION("another cause") { stage.commit(a, 0, {a, b}, {}, Cause::elected); }
+    CHECK(stage.red("I2"));
+}
+
 TEST_CASE("I2: the high watermark is monotone, within the log, and waits for min.insync.replicas") {
     SECTION("back") {
         Stage stage;

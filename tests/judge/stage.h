@@ -44,6 +44,7 @@ class Stage {
     }
     [[nodiscard]] Instant now() const { return now_; }
 
+    bool restating = false;  // what is committed is no record of the partition's: its epoch stays
     /// Metadata commits this state.
     void commit(BrokerId leader, std::int32_t epoch, Nodes isr, Nodes elr, Cause cause,
                 Nodes last_known = {}) {
@@ -52,7 +53,8 @@ class Stage {
         state.partition = partition;
         state.leader = leader;
         state.leader_epoch = LeaderEpoch{epoch};
-        state.partition_epoch = PartitionEpoch{++partition_epoch_};
+        if (!restating) ++partition_epoch_;
+        state.partition_epoch = PartitionEpoch{partition_epoch_};
         state.replicas = {a, b, c};
         state.isr = isr;
         state.elr = std::move(elr);

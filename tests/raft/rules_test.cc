@@ -104,7 +104,8 @@ TEST_CASE("votes: a shorter log, an older epoch, a wrong address, a senseless re
     CHECK(answer_to<VoteResponse>(cluster, 2, vote(cluster, 3, 4, id_of(1, 1))).granted);
 }
 
-TEST_CASE("pre-votes: they change no epoch and no vote; who has fetched from a leader gives none") {
+TEST_CASE(
+    "pre-votes: they change no epoch and no vote, and who has fetched from a leader gives none") {
     Cluster cluster(plain(), nullptr);
     REQUIRE(elect_and_follow(cluster, 1));
     const auto asked = vote(cluster, 3, 1, id_of(1, 1), true);
@@ -446,7 +447,7 @@ TEST_CASE("positions: valid, diverging, or only by a snapshot") {
     CHECK(truncation_point(log, id_of(2, 15)) == Offset(15));
 }
 
-TEST_CASE("voter sets: neighbours' majorities meet; the history goes with the log") {
+TEST_CASE("voter sets: neighbours' majorities meet, and the history goes with the log") {
     const auto set = [](std::vector<int> ids) {
         std::vector<Voter> voters;
         for (const int id : ids)
