@@ -72,6 +72,15 @@ TEST_CASE("command: wrong usage is one sentence and status 5") {
         {"shrink"},
         {"diverge", "1.2.3"},
         {"check", "/nonexistent/history"},
+        {"broker", "--nonsense"},
+        {"broker", "--topic"},
+        {"broker", "--topic", ""},
+        {"broker", "--topic", "a/b"},
+        {"broker", "--topic", ".."},
+        {"broker", "--brokers", "0"},
+        {"broker", "--listen", "127.0.0.1"},
+        {"broker", "--set", "log.dirs"},
+        {"broker", "--set", "min.insync.replicas=0"},
     };
     for (const auto& words : wrong) {
         const Outcome outcome = klamm_command(words);

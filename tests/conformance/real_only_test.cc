@@ -294,6 +294,29 @@ TEST_CASE("real: run() gives the first status that is not 0, and every node its 
     CHECK(record.lines() == Lines{"node/0 bye", "node/0 bye", "node/0 bye"});
 }
 
+TEST_CASE("real: a node that attends stops when nobody else is left, or stops all by failing") {
+    for (const bool attendant_fails : {false, true}) {
+        runtime::Runtime runtime;
+        Recorder record([] {});
+        for (const bool attends : {true, false, false}) {
+            runtime::NodeSpec spec;
+            spec.attends = attends;
+            spec.log = nullptr;
+            Script script;
+            script.started = [=](Env& env, env::Started&, Recorder&) {
+                if (attends == attendant_fails) env.stop(attendant_fails ? 7 : 9);
+            };
+            script.stop_asked = [](Env& env, env::StopAsked&, Recorder&) { env.stop(0); };
+            spec.factory = [&record, script](env::ShardIndex, env::ShardIndex) {
+                return std::make_unique<ScriptedNode>(script, record);
+            };
+            runtime.add_node(std::move(spec));
+        }
+        REQUIRE(runtime.start().ok());
+        CHECK(runtime.run() == (attendant_fails ? 7 : 9));
+    }
+}
+
 TEST_CASE("real: a node without a root has no disk, and paths do not leave a root") {
     const auto world = make_real_world();
     Script script;

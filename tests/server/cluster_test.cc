@@ -110,3 +110,25 @@ TEST_CASE(
     CHECK(watch.last.min_isr == 1);
     CHECK(cluster.partition()->elr.empty());
 }
+
+TEST_CASE("cluster: a wiped broker loses its places, and copies the log anew") {
+    Cluster cluster({.topic = {{"min.insync.replicas", "2"}}, .script = {}});
+    REQUIRE(cluster.ready());
+    for (const int id : {2, 3}) {
+        cluster.world.cut(cluster.node_of(BrokerId(id)), cluster.controller);
+        cluster.world.cut(cluster.controller, cluster.node_of(BrokerId(id)));
+    }
+    REQUIRE(cluster.world.run_until([&] { return cluster.partition()->elr.size() == 1; },
+                                    cluster.world.now() + seconds(20)));
+    cluster.world.wipe(cluster.node_of(BrokerId(1)));
+    cluster.world.start(cluster.node_of(BrokerId(1)));
+    // It was the leader, and may not be it again while others hold what it has lost.
+    REQUIRE(cluster.world.run_for(seconds(10)));
+    CHECK(cluster.leader() == no_broker);
+    CHECK_FALSE(metadata::contains(cluster.partition()->isr, BrokerId(1)));
+    CHECK_FALSE(metadata::contains(cluster.partition()->elr, BrokerId(1)));
+    cluster.world.heal_all();
+    REQUIRE(cluster.world.run_until([&] { return cluster.in_sync(); },
+                                    cluster.world.now() + seconds(20)));
+    CHECK(cluster.leader() != BrokerId(1));
+}
