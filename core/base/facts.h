@@ -138,8 +138,10 @@ struct ConsumerServed {
     Offset high_watermark;
 };
 
-/// Bytes came over a connection as a batch whose checksum does not hold. Connections carry bytes
-/// faithfully, so whoever sent them sent something other than its log.
+/// Bytes came over a connection as a batch whose checksum does not hold, or to a follower as one
+/// that does not follow its log's end or is of a later epoch than the leader answered in.
+/// Connections carry bytes faithfully, so whoever sent them sent something other than its log was
+/// then.
 struct CorruptReceived {
     TopicPartition partition;
     Offset offset;  // that was fetched

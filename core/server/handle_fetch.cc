@@ -26,7 +26,9 @@ void Requests::handle_fetch(Incoming request) {
     pending.from_follower = follower.value >= 0;
     pending.bytes_max = static_cast<std::uint64_t>(
         std::clamp(body->max_bytes, 0, context_.settings.options.fetch_max_bytes));
-    pending.min_bytes = static_cast<std::uint64_t>(std::max(0, body->min_bytes));
+    // As Kafka has it: nobody waits for more than an answer may hold.
+    pending.min_bytes =
+        std::min(static_cast<std::uint64_t>(std::max(0, body->min_bytes)), pending.bytes_max);
     pending.deadline = context_.now() + milliseconds(std::max(0, body->max_wait_ms));
     for (std::size_t t = 0; t < body->topics.size(); ++t) {
         for (const auto& partition : body->topics[t].partitions) {
@@ -80,6 +82,9 @@ void Requests::on(ReadOutcome outcome) {
     FetchPart& part = pending.parts[outcome.reply.part];
     KLAMM_ASSERT(outcome.reply.part == pending.next);
     pending.bytes += outcome.bytes;
+    // Where Kafka fills a limit with a part of a batch, whole batches end before it.
+    const bool cut = outcome.served_to != no_offset && outcome.served_to < outcome.readable_end;
+    pending.there += cut ? std::max(outcome.bytes, part.command.bytes_max) : outcome.bytes;
     part.command.recheck = true;
     part.outcome = std::move(outcome);
     ++pending.next;
@@ -95,7 +100,7 @@ void Requests::fetch_gathered(std::uint64_t id, PendingFetch& pending) {
             return part.outcome->error != ErrorCode::none ||
                    part.outcome->diverging_end != no_offset || part.outcome->behind;
         });
-    if (at_once || pending.parts.empty() || pending.bytes >= pending.min_bytes ||
+    if (at_once || pending.parts.empty() || pending.there >= pending.min_bytes ||
         context_.now() >= pending.deadline || !inbound_.open(pending.request.key.connection))
         return answer_fetch(id, pending);
     if (std::exchange(pending.fired, false)) return restart_fetch(id, pending);
@@ -126,6 +131,7 @@ void Requests::restart_fetch(std::uint64_t id, PendingFetch& pending) {
         part.outcome.reset();
     }
     pending.bytes = 0;
+    pending.there = 0;
     pending.next = 0;
     read_next(id, pending);
 }

@@ -36,7 +36,9 @@ ReplicaHost::Next ReplicaHost::on_fetched(const replica::FetchAnswer& answer,
     if (!records.empty()) {
         const storage::Appended appended = log_->append_as_follower(
             context_.turn(), context_.env().disk(), records, state->epoch());
-        if (appended.outcome == storage::AppendOutcome::corrupt)
+        const bool corrupt = appended.outcome == storage::AppendOutcome::corrupt ||
+                             appended.outcome == storage::AppendOutcome::misplaced;
+        if (corrupt || appended.later_epoch)
             context_.turn().state(
                 facts::CorruptReceived{partition_, log_->log_end(), state->leader()});
         if (appended.outcome != storage::AppendOutcome::appended) return Next::back_off;

@@ -92,6 +92,7 @@ class Requests {
         std::vector<FetchPart> parts;
         std::size_t next = 0;     // the part being read
         std::uint64_t bytes = 0;  // gathered so far
+        std::uint64_t there = 0;  // the same, and what the limits let no whole batch through for
         std::uint64_t bytes_max = 0;
         std::uint64_t min_bytes = 0;
         Instant deadline;

@@ -83,9 +83,12 @@ Appended PartitionLog::append_as_follower(const Turn& turn, env::Disk& disk, con
     record::Peek peek;
     while ((peek = record::next_batch(rest, bytes)) == record::Peek::ok) {
         const record::BatchView batch(bytes);
-        if (batch.leader_epoch() > epoch) break;
         if (!batch.crc_holds() || batch.last_offset_delta() < 0) {
             return refused(AppendOutcome::corrupt);
+        }
+        if (batch.leader_epoch() > epoch) {
+            appended.later_epoch = true;
+            break;
         }
         if (batch.base_offset() != next || batch.leader_epoch() < latest) {
             return refused(AppendOutcome::misplaced);

@@ -56,6 +56,7 @@ struct Appended {
     Offset last = no_offset;
     std::uint64_t bytes = 0;
     std::uint32_t batches = 0;
+    bool later_epoch = false;  // fetched batches of a later epoch were left out, as in KAFKA-18723
 };
 
 class PartitionLog;
@@ -110,8 +111,9 @@ class PartitionLog {
     /// written from where it is and kept in the tail cache, not copied.
     Appended append_as_leader(const Turn& turn, env::Disk& disk, const Buffer& batch,
                               LeaderEpoch epoch, log::Origin origin = log::Origin::client);
-    /// Appends fetched batches as they are: the first must continue the log, epochs must not fall
-    /// nor exceed `epoch`, every checksum must hold. All or nothing; a cut last batch is ignored.
+    /// Appends fetched batches as they are: the first must continue the log, epochs must not
+    /// fall, every checksum must hold. All or nothing, but for what comes from the first batch on
+    /// whose epoch exceeds `epoch`; a cut last batch is ignored.
     Appended append_as_follower(const Turn& turn, env::Disk& disk, const Buffer& batches,
                                 LeaderEpoch epoch);
     /// Notes that a leader took up `epoch` at the log's end.

@@ -135,6 +135,23 @@ TEST_CASE("fetch: who is behind the active segment is not parked, whatever it wa
     CHECK(waits(9));
 }
 
+TEST_CASE("fetch: who may be given no more than min_bytes does not wait for it") {
+    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    REQUIRE(world.ready);
+    world.produce(std::string(100, 'x'), 10);
+    // Neither what a request may hold nor what a batch boundary leaves of it is waited for.
+    const auto waits = [&](std::int64_t from, std::int32_t bytes) {
+        auto request = fetch_of(Offset(from), false, 2'000, 1'000'000);
+        request.max_bytes = bytes;
+        const Instant before = world.cluster.world.now();
+        REQUIRE(world.fetch(request));
+        return world.cluster.world.now() - before >= seconds(2);
+    };
+    CHECK_FALSE(waits(0, 500));
+    CHECK_FALSE(waits(0, 1));
+    CHECK(waits(9, 500));
+}
+
 TEST_CASE("fetch: limits hold, but the first batch is given whole (KIP-74)") {
     World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
