@@ -235,6 +235,8 @@ class Raft {
     void handle(Step& step, Ticket ticket, const FetchRequest& request);
     void handle(Step& step, Ticket ticket, const FetchSnapshotRequest& request);
     void handle(Step& step, Ticket ticket, const ApiVersionsRequest& request);
+    template <class FromLeader>
+    [[nodiscard]] const Endpoints& endpoints_of(const FromLeader& request) const;
     [[nodiscard]] ErrorCode check_voter_request(BrokerId from, LeaderEpoch epoch) const;
     [[nodiscard]] ErrorCode check_leader_request(LeaderEpoch epoch) const;
     [[nodiscard]] bool can_grant(const VoteRequest& request, bool up_to_date) const;

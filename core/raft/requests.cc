@@ -70,14 +70,18 @@ void Raft::handle(Step& step, Ticket ticket, const VoteRequest& request) {
     answer(ErrorCode::none);
 }
 
+/// Where the leader that sent `request` is reached: as it says, else as the voter set has it.
+template <class FromLeader>
+const Endpoints& Raft::endpoints_of(const FromLeader& request) const {
+    const Voter* voter = voters_.last().find(request.leader);
+    return request.endpoints.empty() && voter != nullptr ? voter->endpoints : request.endpoints;
+}
+
 void Raft::handle(Step& step, Ticket ticket, const BeginQuorumEpochRequest& request) {
     BeginQuorumEpochResponse response;
     response.error = check_voter_request(request.leader, request.epoch);
     if (response.error == ErrorCode::none) {
-        Endpoints endpoints = request.endpoints;
-        if (const Voter* voter = voters_.last().find(request.leader); endpoints.empty() && voter)
-            endpoints = voter->endpoints;
-        learn(step, request.leader, request.epoch, endpoints);
+        learn(step, request.leader, request.epoch, endpoints_of(request));
         if (!meant_for(request.voter, self_)) response.error = ErrorCode::invalid_voter_key;
     }
     response.view = view();
@@ -88,10 +92,7 @@ void Raft::handle(Step& step, Ticket ticket, const EndQuorumEpochRequest& reques
     EndQuorumEpochResponse response;
     response.error = check_voter_request(request.leader, request.epoch);
     if (response.error == ErrorCode::none) {
-        Endpoints endpoints = request.endpoints;
-        if (const Voter* voter = voters_.last().find(request.leader); endpoints.empty() && voter)
-            endpoints = voter->endpoints;
-        learn(step, request.leader, request.epoch, endpoints);
+        learn(step, request.leader, request.epoch, endpoints_of(request));
         auto* follower = std::get_if<Follower>(&role_);
         if (follower != nullptr && election_.leader == request.leader) {
             // The best successor campaigns at once, each further one waits twice as long.

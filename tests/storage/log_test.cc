@@ -122,15 +122,19 @@ TEST_CASE("log: a follower's copy is the leader's, byte for byte, and refuses wh
     Bytes rotten(all.view().begin(), all.view().end());
     rotten[all.size() - 1] ^= 1;
     REQUIRE(follow(Buffer::from(rotten)).outcome == AppendOutcome::corrupt);
+    REQUIRE(follow(Buffer::from(rotten), 1).outcome == AppendOutcome::corrupt);  // whatever it says
     REQUIRE(rig.log->log_end() == Offset(0));
-    // Batches of an epoch above the leader's are left out; so is a cut last batch.
+    // Batches of an epoch above the leader's are left out, which is told; so is a cut last batch.
     const auto first = follow(all.slice(0, all.size() - 5), 1);
     REQUIRE(first.outcome == AppendOutcome::appended);
     REQUIRE(first.batches == 3);
+    REQUIRE(first.later_epoch);
     REQUIRE(rig.log->log_end() == Offset(6));
     REQUIRE(follow(all).outcome == AppendOutcome::misplaced);
     const std::size_t half = all.size() / 2;
-    REQUIRE(follow(all.slice(half, half)).outcome == AppendOutcome::appended);
+    const auto second = follow(all.slice(half, half));
+    REQUIRE(second.outcome == AppendOutcome::appended);
+    REQUIRE_FALSE(second.later_epoch);
     REQUIRE(rig.bytes() == leader.bytes());
     REQUIRE(rig.log->epoch_cache() == leader.log->epoch_cache());
     REQUIRE(rig.log->segments().size() == leader.log->segments().size());
