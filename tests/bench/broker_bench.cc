@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -177,6 +178,42 @@ std::optional<int> try_connect(std::uint16_t port) {
     return socket;
 }
 
+/// Where a reader of all partitions stands.
+using Position = std::vector<Offset>;
+
+protocol::FetchResponse fetch_once(int socket, Topic topic, const Position& next,
+                                   std::int32_t bytes_max, std::int32_t wait_ms, Bytes& answer) {
+    const auto partitions = static_cast<int>(next.size());
+    protocol::FetchRequest request;
+    request.max_wait_ms = wait_ms;
+    request.min_bytes = 1;
+    request.max_bytes = bytes_max;
+    request.session_epoch = -1;
+    request.topics.push_back({.topic = {}, .topic_id = id_of(topic), .partitions = {}});
+    for (int partition = 0; partition < partitions; ++partition) {
+        protocol::FetchRequestPartition wanted;
+        wanted.partition = PartitionIndex(partition);
+        wanted.fetch_offset = next[static_cast<std::size_t>(partition)];
+        wanted.partition_max_bytes = bytes_max / partitions;
+        request.topics[0].partitions.push_back(wanted);
+    }
+    send_all(socket, protocol::encode_request_frame(request, fetch_version, 1, "bench").bytes);
+    return decoded<protocol::FetchResponse>(receive_message(socket, answer), fetch_version);
+}
+
+/// Whether all partitions are served: a broker tells of its leadership before its logs are open.
+bool serves_all(int socket) {
+    Bytes answer;
+    for (const auto& [topic, partitions] :
+         {std::pair{Topic::large, 1}, {Topic::spread, spread_partitions}, {Topic::small, 1}}) {
+        const Position begin(static_cast<std::size_t>(partitions));
+        for (const auto& row :
+             fetch_once(socket, topic, begin, 1 << 20, 0, answer).responses.at(0).partitions)
+            if (row.error_code != protocol::ErrorCode::none) return false;
+    }
+    return true;
+}
+
 /// A connection to the broker, once it leads every partition.
 int await_broker(std::uint16_t port) {
     Bytes frame;
@@ -194,7 +231,7 @@ int await_broker(std::uint16_t port) {
         for (const auto& topic : response.topics)
             for (const auto& partition : topic.partitions)
                 if (partition.leader_id == BrokerId(1)) ++led;
-        if (led == spread_partitions + 2) return *socket;
+        if (led == spread_partitions + 2 && serves_all(*socket)) return *socket;
         ::close(*socket);
     }
     wrong("no broker leads within half a minute");
@@ -248,31 +285,12 @@ Amount produce(int socket, Topic topic, int partitions, std::size_t batch_bytes,
     return {requests * request_bytes, requests};
 }
 
-/// Where a reader of all partitions stands.
-using Position = std::vector<Offset>;
-
 /// Fetches all partitions from `next` on until `bytes` of batches came.
 Amount fetch(int socket, Topic topic, Position& next, std::int32_t bytes_max, std::uint64_t bytes) {
-    const auto partitions = static_cast<int>(next.size());
     Amount amount;
     Bytes answer;
     for (; amount.bytes < bytes; ++amount.requests) {
-        protocol::FetchRequest request;
-        request.max_wait_ms = 500;
-        request.min_bytes = 1;
-        request.max_bytes = bytes_max;
-        request.session_epoch = -1;
-        request.topics.push_back({.topic = {}, .topic_id = id_of(topic), .partitions = {}});
-        for (int partition = 0; partition < partitions; ++partition) {
-            protocol::FetchRequestPartition wanted;
-            wanted.partition = PartitionIndex(partition);
-            wanted.fetch_offset = next[static_cast<std::size_t>(partition)];
-            wanted.partition_max_bytes = bytes_max / partitions;
-            request.topics[0].partitions.push_back(wanted);
-        }
-        send_all(socket, protocol::encode_request_frame(request, fetch_version, 1, "bench").bytes);
-        const auto response =
-            decoded<protocol::FetchResponse>(receive_message(socket, answer), fetch_version);
+        const auto response = fetch_once(socket, topic, next, bytes_max, 500, answer);
         for (const auto& row : response.responses.at(0).partitions) {
             if (row.error_code != protocol::ErrorCode::none) wrong("a fetch was refused");
             ByteView rest = row.records.bytes;
@@ -362,7 +380,11 @@ void run(std::uint64_t mebibytes, const std::filesystem::path& parent) {
     const std::uint16_t controller_port = free_port();
     const pid_t broker = ::fork();
     if (broker < 0) fail("fork");
-    if (broker == 0) serve(port, controller_port, room);
+    if (broker == 0) {
+        // Without this process it would serve nobody, and hold its output open for ever.
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        serve(port, controller_port, room);
+    }
 
     constexpr std::size_t large_batch = 1'000'000;
     constexpr std::size_t small_batch = 16 << 10;
