@@ -1,8 +1,9 @@
 #pragma once
 // What a step of the quorum asks of its node, as values, in this order:
 //
-//   1. on the log: truncate, restart, append. They act at once, and on_log() is called with the
-//      log as it is then, in the same turn, before anything else is told to the core.
+//   1. on the log: truncate, restart, append. When they are done, on_log() is called with the log
+//      as it is then, before anything else is told to the core: at once after an append; a cut of
+//      files may take some turns, and what comes meanwhile waits.
 //   2. persist: the quorum-state file is written anew. It need not be durable yet.
 //   3. sends and answers. Each names the number of the newest quorum-state that it rests on, and
 //      leaves only when that one, or a newer one, is durable: "durable before acting" is an edge

@@ -12,14 +12,14 @@
 #include <optional>
 #include <vector>
 
+#include "core/metadata/metadata_topic.h"
 #include "core/net/channel.h"
 #include "core/server/context.h"
 
 namespace klamm::server {
 
-/// The id that the metadata log's topic has in every cluster.
-constexpr Uuid metadata_topic{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-constexpr std::string_view metadata_topic_name = "__cluster_metadata";
+using metadata::metadata_topic;
+using metadata::metadata_topic_name;
 
 class ControllerLink {
   public:
