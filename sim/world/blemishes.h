@@ -28,6 +28,10 @@ class Blemishes {
     std::optional<std::uint64_t> take_misdirected() { return std::exchange(lands_at_, {}); }
 
     void rewritten(std::uint64_t from, std::uint64_t to);
+    /// All of it can be read again, and no write is waited for.
+    void mend();
+    /// What reads otherwise than it should: ascending and apart.
+    [[nodiscard]] std::vector<ByteRange> wrong() const;
     [[nodiscard]] bool broken(ByteRange range) const;
     /// Lays the blemishes over pristine bytes that were read from `position`.
     void show(std::uint64_t position, MutableByteView bytes) const;

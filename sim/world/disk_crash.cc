@@ -20,6 +20,7 @@ struct Before {
     bool remembered;  // else the inode's content does not change
     Bytes content;
     std::uint64_t synced_length;
+    std::uint64_t answered_length;
 };
 
 using Paths = std::map<std::string, InodePointer>;
@@ -28,9 +29,10 @@ template <class Changes>
 std::map<std::string, Before> remember(const Paths& paths, const Changes& may_change) {
     std::map<std::string, Before> before;
     for (const auto& [path, inode] : paths) {
-        Before was{inode, false, {}, 0};
+        Before was{inode, false, {}, 0, 0};
         if (!inode->is_directory()) {
             was.synced_length = inode->file.synced_length();
+            was.answered_length = inode->file.answered_length();
             was.remembered = may_change(*inode);
             if (was.remembered) was.content = inode->file.live();
         }
@@ -58,8 +60,8 @@ DamageReport compare(const std::map<std::string, Before>& before, const Paths& a
         const Bytes& old = was.remembered ? was.content : was.inode->file.live();
         auto changed = differences(old, now);
         if (there && changed.empty()) continue;
-        report.files.push_back(
-            {path, same ? was.synced_length : 0, old.size(), now.size(), std::move(changed)});
+        report.files.push_back({path, same ? was.synced_length : 0, old.size(), now.size(),
+                                std::move(changed), same ? was.answered_length : 0});
     }
     for (const auto& [path, inode] : after)
         if (!before.contains(path)) report.names.push_back({path, NameChange::came_back});
@@ -158,6 +160,7 @@ void DiskImage::take_back() {
         content.inode->reserved = content.reserved;
         if (content.blemishes) *content.inode->blemishes = *content.blemishes;
     }
+    misdirected_.clear();  // of earlier turns they have been taken
     KLAMM_ASSERT(pending_names_.size() >= pending_backup_);
     pending_names_.erase(pending_names_.begin() + static_cast<std::ptrdiff_t>(pending_backup_),
                          pending_names_.end());
@@ -286,6 +289,15 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
     const std::uint64_t cut = journal_.mode == CrashMode::ext4_ordered
                                   ? draw_cut(paths, draws, entity)
                                   : journal_.sequence;
+    // Files whose name nobody has called durable, though syncs lie.
+    std::set<const Inode*> unnamed;
+    bool any_directory = false;
+    for (const NameChangeOp& change : pending_names_) {
+        if (!lied_ || answered(change)) continue;
+        unnamed.insert(change.inode.get());
+        any_directory = any_directory || change.inode->is_directory();
+    }
+    std::vector<FileDamage> blemished = blemished_files();
     settle_names(draws, entity, cut);
     const Paths survivors = gather(scope, &Entry::durable);
     const bool whole = scope.whole || any_reserved_;
@@ -330,6 +342,12 @@ DamageReport DiskImage::power_loss(const Draws& draws, std::uint64_t entity) {
     looked_at_ = paths.size() + survivors.size() + after.size();
     DamageReport report = compare(before, after);
     report.truncates_undone = std::move(undone);
+    report.blemished = std::move(blemished);
+    if (lied_ && !any_directory)
+        for (FileDamage& file : report.files) {
+            const Before& was = before.at(file.path);
+            if (!unnamed.contains(was.inode.get())) file.answered_length = was.answered_length;
+        }
     return report;
 }
 

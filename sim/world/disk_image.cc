@@ -197,7 +197,7 @@ void DiskImage::raw_write(const InodePointer& inode, std::uint64_t position,
         if (lands_at) content_before = inode->file.live();
     }
     inode->file.write(position, parts, journal_);
-    if (lands_at) misdirect(*inode, position, *lands_at, size, content_before);
+    if (lands_at) misdirect(inode, position, *lands_at, size, content_before);
     if (inode->linked) used_ += footprint(*inode) - before;
     if (!recording_) return;
     Recorded record{Recorded::Kind::write, {}, inode, position, {}};

@@ -60,6 +60,8 @@ class DiskImage {
     SyncMark begin_sync(Inode& inode);
     void complete_sync(Inode& inode, SyncMark mark);
     void fail_sync(Inode& inode, SyncMark mark, const Draws& draws, std::uint64_t entity);
+    /// The sync answers ok and has done nothing.
+    void lie_about_sync(Inode& inode, SyncMark mark);
 
     // --- What the medium does. False where there is no such file, or no such place in it.
     /// Bytes read as `seen`; the file keeps what they should be.
@@ -69,6 +71,23 @@ class DiskImage {
     /// Writing back what is dirty fails though no sync asked for it: as after a sync that failed
     /// and told nobody. The next sync of the file writes what is dirty then, and answers io.
     bool fail_write_back(std::string_view path, const Draws& draws, std::uint64_t entity);
+    /// What could not be read can be, and no write goes astray any more; rot stays.
+    void mend();
+    /// A write that went elsewhere: where it belongs and where it landed.
+    struct Misdirected {
+        InodePointer inode;
+        ByteRange belongs;
+        ByteRange landed;
+    };
+    /// Those since the last call. One that a cut turn took back is not among them.
+    [[nodiscard]] std::vector<Misdirected> take_misdirected() {
+        return std::exchange(misdirected_, {});
+    }
+    /// The file as a report has it, with `changed`; nothing when it has no name.
+    [[nodiscard]] std::optional<FileDamage> describe(const InodePointer& inode,
+                                                     std::vector<ByteRange> changed) const;
+    /// Every file that reads otherwise than it should.
+    [[nodiscard]] std::vector<FileDamage> blemished_files() const;
 
     // --- A turn that will be cut.
     void begin_recording();
@@ -91,6 +110,8 @@ class DiskImage {
     [[nodiscard]] std::vector<std::string> paths() const;
     [[nodiscard]] std::optional<Bytes> durable_bytes(std::string_view path) const;
     void put(std::string_view path, ByteView bytes);
+    /// Every file as a node reads it (what cannot be read: as it should be), by path.
+    [[nodiscard]] std::map<std::string, Bytes> contents() const;
 
   private:
     struct NameChangeOp {
@@ -143,8 +164,10 @@ class DiskImage {
     void link(const InodePointer& inode, bool linked);
     void note_unsynced(const InodePointer& inode);
     [[nodiscard]] Inode* blemished(std::string_view path);
-    static void misdirect(Inode& inode, std::uint64_t position, std::uint64_t lands_at,
-                          std::uint64_t size, const Bytes& before);
+    void misdirect(const InodePointer& inode, std::uint64_t position, std::uint64_t lands_at,
+                   std::uint64_t size, const Bytes& before);
+    /// Whether a sync has said of this change of a name that it is durable.
+    [[nodiscard]] bool answered(const NameChangeOp& change) const;
     void forget_synced();
     void forget_unsynced();
     void take_back();
@@ -178,6 +201,9 @@ class DiskImage {
     std::size_t unsynced_max_ = 0;                // at which those that have none are dropped
     bool any_reserved_ = false;
     std::uint64_t used_ = 0;
+    bool blemished_ = false;  // some file is, or was
+    bool lied_ = false;       // some sync has
+    std::vector<Misdirected> misdirected_;
 
     std::size_t looked_at_ = 0;
     bool recording_ = false;

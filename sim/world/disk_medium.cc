@@ -11,6 +11,7 @@ Inode* DiskImage::blemished(std::string_view path) {
     const InodePointer inode = find(path);
     if (!inode || inode->is_directory()) return nullptr;
     if (!inode->blemishes) inode->blemishes = std::make_unique<Blemishes>();
+    blemished_ = true;
     return inode.get();
 }
 
@@ -38,9 +39,14 @@ bool DiskImage::misdirect_next_write(std::string_view path, std::uint64_t lands_
     return true;
 }
 
-void DiskImage::misdirect(Inode& inode, std::uint64_t position, std::uint64_t lands_at,
-                          std::uint64_t size, const Bytes& before) {
+void DiskImage::misdirect(const InodePointer& target, std::uint64_t position,
+                          std::uint64_t lands_at, std::uint64_t size, const Bytes& before) {
+    Inode& inode = *target;
     const Bytes& live = inode.file.live();
+    misdirected_.push_back({target,
+                            {position, position + size},
+                            {std::min<std::uint64_t>(lands_at, live.size()),
+                             std::min<std::uint64_t>(lands_at + size, live.size())}});
     for (std::uint64_t i = 0; i < size; ++i) {
         const std::uint64_t at = position + i;
         inode.blemishes->lay(at, live[at], at < before.size() ? before[at] : std::uint8_t{0});
@@ -55,6 +61,65 @@ bool DiskImage::fail_write_back(std::string_view path, const Draws& draws, std::
     fail_sync(*inode, begin_sync(*inode), draws, entity);
     inode->write_back_failed = true;
     return true;
+}
+
+void DiskImage::lie_about_sync(Inode& inode, SyncMark mark) {
+    lied_ = true;
+    if (!inode.is_directory()) inode.file.lied(mark.layer);
+    Inode& names = journal_.mode == CrashMode::ext4_ordered ? *root_ : inode;
+    if (names.is_directory()) names.lied_names = std::max(names.lied_names, mark.sequence);
+}
+
+bool DiskImage::answered(const NameChangeOp& change) const {
+    if (journal_.mode == CrashMode::ext4_ordered) return change.sequence <= root_->lied_names;
+    const auto said = [&](const InodePointer& directory) {
+        return directory && change.sequence <= directory->lied_names;
+    };
+    return said(change.from) || said(change.to);
+}
+
+void DiskImage::mend() {
+    if (!blemished_) return;
+    for (const auto& [path, inode] : files())
+        if (inode->blemishes) inode->blemishes->mend();
+}
+
+std::optional<FileDamage> DiskImage::describe(const InodePointer& inode,
+                                              std::vector<ByteRange> changed) const {
+    for (const Entry* place : inode->places) {
+        if (place->live != inode) continue;
+        const auto above = path_of(*place->directory);
+        if (!above) continue;
+        const std::uint64_t length = inode->file.length();
+        return FileDamage{*above + place->name, inode->file.synced_length(),  length, length,
+                          std::move(changed),   inode->file.answered_length()};
+    }
+    return std::nullopt;
+}
+
+std::vector<FileDamage> DiskImage::blemished_files() const {
+    std::vector<FileDamage> found;
+    if (!blemished_) return found;
+    for (const auto& [path, inode] : files()) {
+        if (!inode->blemishes) continue;
+        auto wrong = inode->blemishes->wrong();
+        if (wrong.empty()) continue;
+        const std::uint64_t length = inode->file.length();
+        found.push_back({path, inode->file.synced_length(), length, length, std::move(wrong),
+                         inode->file.answered_length()});
+    }
+    return found;
+}
+
+std::map<std::string, Bytes> DiskImage::contents() const {
+    std::map<std::string, Bytes> all;
+    for (const auto& [path, inode] : files()) {
+        if (inode->is_directory()) continue;
+        Bytes bytes = inode->file.live();
+        if (inode->blemishes) inode->blemishes->show(0, bytes);
+        all.emplace_hint(all.end(), path, std::move(bytes));
+    }
+    return all;
 }
 
 }  // namespace klamm::sim

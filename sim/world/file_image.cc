@@ -175,10 +175,13 @@ Bytes FileImage::durable() const {
     return content;
 }
 
-std::uint64_t FileImage::synced_length() const {
-    std::uint64_t low = layers_.empty() ? live_.size() : layers_.front().length_before;
-    for (const Layer& layer : layers_)
+std::uint64_t FileImage::covered_length(std::uint64_t covered) const {
+    std::uint64_t low = live_.size();
+    for (const Layer& layer : layers_) {
+        if (layer.id <= covered) continue;
+        low = std::min(low, layer.length_before);
         for (const Operation& operation : layer.operations) low = std::min(low, operation.from);
+    }
     if (!forsaken_.empty()) low = std::min(low, forsaken_.begin()->first * unit_);
     return low;
 }

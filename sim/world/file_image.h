@@ -7,6 +7,7 @@
 //   a crash takes the durable content and replays each operation unit by unit: kept, torn or lost.
 // An append costs its bytes and nothing else. This class decides nothing about names.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -51,6 +52,8 @@ class FileImage {
     std::uint64_t seal();
     /// Everything up to the sealed layer is on the disk.
     void synced(std::uint64_t layer);
+    /// A sync answered so, and it was a lie.
+    void lied(std::uint64_t layer) { lied_ = std::max(lied_, layer); }
     /// Of everything up to the sealed layer, each unit is on the disk or forsaken: not on the disk,
     /// and no sync will write it unless it is written again.
     void sync_failed(std::uint64_t layer, const Draws& draws, std::uint64_t entity);
@@ -58,7 +61,9 @@ class FileImage {
     /// What the disk certainly holds.
     [[nodiscard]] Bytes durable() const;
     /// Everything below it was covered by a sync that succeeded.
-    [[nodiscard]] std::uint64_t synced_length() const;
+    [[nodiscard]] std::uint64_t synced_length() const { return covered_length(0); }
+    /// The same by the word of the syncs that answered ok, lies among them.
+    [[nodiscard]] std::uint64_t answered_length() const { return covered_length(lied_); }
     /// The highest metadata operation that is not durable; 0 if none.
     [[nodiscard]] std::uint64_t pending_max() const;
     /// Appends the place in the journal of each operation that is not durable.
@@ -90,6 +95,8 @@ class FileImage {
     enum class Fate : std::uint8_t { kept, torn, garbage, lost };
 
     Layer& open_layer();
+    /// As if the layers up to this one were on the disk.
+    [[nodiscard]] std::uint64_t covered_length(std::uint64_t layer) const;
     void save_units(Layer& layer, std::uint64_t from, std::uint64_t to);
     bool rescue_forsaken(Layer& layer, std::uint64_t unit);
     static void step_back(const Layer& layer, std::uint32_t unit, Bytes& content);
@@ -106,6 +113,7 @@ class FileImage {
     Bytes live_;
     std::vector<Layer> layers_;  // oldest first
     std::uint64_t next_layer_ = 1;
+    std::uint64_t lied_ = 0;
     std::map<std::uint64_t, Bytes> forsaken_;  // unit → what the disk holds of it
 };
 

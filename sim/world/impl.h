@@ -37,6 +37,7 @@ struct Direction {
     // Held by a cut link.
     std::vector<std::uint64_t> held;
     bool held_fin = false;
+    bool swallowed = false;  // a packet of it was too large for its link, and is sent in vain
     std::uint64_t hold_number = 0;
 };
 
@@ -123,6 +124,7 @@ class World::Impl {
               env::Event event);
     void run_turn(Machine& machine, Shard& shard, env::Event event);
     void cut_turn(Machine& machine, Shard& shard);
+    void tell_misdirected(Machine& machine);
     void end_turn(Machine& machine, Shard& shard);
     void leave(Machine& machine, Shard& shard, Effect& effect);
     void next_turn(Machine& machine, Shard& shard);
@@ -178,6 +180,9 @@ class World::Impl {
     void on_break_timeout(std::uint32_t index, std::uint32_t side, std::uint64_t number);
     void on_connect_timeout(std::uint32_t index);
     [[nodiscard]] bool blocked(const Connection& connection, std::uint32_t side) const;
+    [[nodiscard]] const LinkOptions& link(std::uint32_t from, std::uint32_t to) const;
+    [[nodiscard]] Instant through(const Connection& connection, std::uint32_t side,
+                                  std::uint64_t size);
     [[nodiscard]] std::uint32_t find_connection(std::uint64_t key) const;
     [[nodiscard]] Instant stalled_until(const Connection& connection, std::uint32_t side) const;
 
@@ -200,7 +205,9 @@ class World::Impl {
     std::set<std::uint32_t> live_connections_;
     std::map<std::pair<std::uint32_t, std::uint32_t>, LinkOptions> links_;
     std::set<std::pair<std::uint32_t, std::uint32_t>> cuts_;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> refused_;  // who connects, to whom
     std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> link_stalls_;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> link_busy_;  // narrow ones, until
 
     std::vector<DiskWork> work_;
     std::vector<std::uint32_t> free_work_;

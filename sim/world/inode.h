@@ -86,6 +86,7 @@ struct Inode : std::enable_shared_from_this<Inode> {
     std::uint64_t reserved = 0;
     FileImage file;
     bool write_back_failed = false;        // told by the next sync, once
+    std::uint64_t lied_names = 0;          // of a directory: names up to here are said to be synced
     std::unique_ptr<NameTable> names;      // of a directory
     std::unique_ptr<Blemishes> blemishes;  // nullptr: the medium is sound
     std::vector<Entry*> places;            // the entries that mean it

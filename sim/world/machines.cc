@@ -93,7 +93,8 @@ void World::Impl::kill(Machine& machine, const KillRule& rule) {
 }
 
 void World::Impl::kill_now(Machine& machine, const DamageReport& report) {
-    const DamageReport copy = report;
+    DamageReport copy = report;
+    copy.blemished = machine.disk.blemished_files();
     end_process(machine, Ending::killed);
     if (observer_ != nullptr) observer_->on_crash(machine.id, CrashKind::kill, copy);
 }
@@ -225,7 +226,9 @@ void World::Impl::on_work(std::uint32_t index) {
             machine.disk.fail_sync(*sync->inode, sync->mark, draws_.fork(crash_domain, machine.key),
                                    work.incarnation);
             status = Failure::no_space;
-        } else if (!work.lies) {
+        } else if (work.lies) {
+            machine.disk.lie_about_sync(*sync->inode, sync->mark);
+        } else {
             machine.disk.complete_sync(*sync->inode, sync->mark);
             if (std::exchange(sync->inode->write_back_failed, false)) status = Failure::io;
         }

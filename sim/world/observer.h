@@ -30,6 +30,8 @@ struct FileDamage {
     /// Bytes that differ, ascending and apart; what was cut off or has come back counts as
     /// differing.
     std::vector<ByteRange> changed;
+    /// Everything below it was covered by a sync that answered ok, be it true or a lie.
+    std::uint64_t answered_length = 0;
 };
 
 enum class NameChange : std::uint8_t {
@@ -53,6 +55,9 @@ struct DamageReport {
     std::vector<FileDamage> files;
     std::vector<NameDamage> names;
     std::vector<TruncateUndone> truncates_undone;
+    /// Files that read otherwise than they should, crash or not: rot and misdirected writes, as
+    /// they lay just before. Not part of any().
+    std::vector<FileDamage> blemished;
     [[nodiscard]] bool any() const { return !files.empty() || !names.empty(); }
 };
 
@@ -74,6 +79,9 @@ class WorldObserver {
     virtual void on_stop(NodeId, int /*status*/) {}
     virtual void on_crash(NodeId, CrashKind, const DamageReport&) {}
     virtual void on_log(NodeId, env::ShardIndex, Instant, std::string_view) {}
+    /// A write of the turn that ends now went elsewhere: `changed` reads otherwise than it should,
+    /// where it belongs and where it landed. After the facts of the turn.
+    virtual void on_misdirected(NodeId, const FileDamage&) {}
     /// The effects of a turn have left.
     virtual void on_turn_end(NodeId, env::ShardIndex) {}
     /// After each event that ran a turn of `node`, or no_node for a harness event.

@@ -25,6 +25,11 @@ struct LinkOptions {
     std::int64_t tail_rate = 0;
     Duration tail_mean = milliseconds(100);
     std::int64_t nanoseconds_per_kib = 1000;
+    /// Larger packets never get through, nor does what the connection sends after them: a black
+    /// hole of path MTU discovery. Acknowledgements come back, so nobody is told.
+    std::uint64_t swallows_above = ~std::uint64_t{0};
+    /// What all connections of the link get through together, one packet after another; 0: all.
+    std::uint64_t bytes_per_second = 0;
 };
 
 struct NetworkOptions {

@@ -40,13 +40,28 @@ Connection* World::Impl::connection_of(Process& process, const Shard& shard, env
     return found;
 }
 
-Duration World::Impl::delay(const Connection& connection, std::uint32_t side, std::uint64_t size,
-                            std::uint64_t n) {
+const LinkOptions& World::Impl::link(std::uint32_t from, std::uint32_t to) const {
+    if (!links_.empty())
+        if (auto own = links_.find({from, to}); own != links_.end()) return own->second;
+    return from == to ? loopback : options_.network.link;
+}
+
+/// When a narrow link has taken these bytes in: after what it has taken before.
+Instant World::Impl::through(const Connection& connection, std::uint32_t side, std::uint64_t size) {
     const std::uint32_t from = connection.sides[side].machine;
     const std::uint32_t to = connection.sides[1 - side].machine;
-    const LinkOptions* link = from == to ? &loopback : &options_.network.link;
-    if (!links_.empty())
-        if (auto own = links_.find({from, to}); own != links_.end()) link = &own->second;
+    const std::uint64_t rate = link(from, to).bytes_per_second;
+    if (rate == 0) [[likely]]
+        return now_;
+    Instant& busy = link_busy_[{from, to}];
+    busy = std::max(busy, now_) + Duration{static_cast<std::int64_t>(size * 1'000'000'000 / rate)};
+    return busy;
+}
+
+Duration World::Impl::delay(const Connection& connection, std::uint32_t side, std::uint64_t size,
+                            std::uint64_t n) {
+    const LinkOptions* link =
+        &this->link(connection.sides[side].machine, connection.sides[1 - side].machine);
     const std::uint64_t entity = fold64(connection.key, side);
     std::int64_t wait = link->delay_base.nanoseconds +
                         static_cast<std::int64_t>(size) * link->nanoseconds_per_kib / 1024;
@@ -151,7 +166,8 @@ void World::Impl::on_syn(std::uint32_t index) {
     auto listeners = process == nullptr
                          ? std::map<std::uint16_t, std::vector<BoundListener>>::iterator{}
                          : process->ports.find(made.port);
-    if (process == nullptr || process->doomed || listeners == process->ports.end()) {
+    const bool refused = refused_.contains({made.sides[0].machine, made.sides[1].machine});
+    if (refused || process == nullptr || process->doomed || listeners == process->ports.end()) {
         send_reset(index, 0, false);
         return;
     }
@@ -300,7 +316,8 @@ void World::Impl::emit_packet(std::uint32_t index, std::uint32_t side, std::uint
             part = 1 + draws_.below(size - 1, split_at_domain, entity, n);
         if (tap_ != nullptr) tap_left(index, side, size, part);
         size -= part;
-        const Instant arrival = std::max({way.last_arrival, now_ + delay(made, side, part, n)});
+        const Instant arrival =
+            std::max(way.last_arrival, through(made, side, part) + delay(made, side, part, n));
         way.last_arrival = arrival;
         Pending& pending = push(arrival, EventKind::packet);
         pending.machine = index;
@@ -330,7 +347,9 @@ void World::Impl::on_packet(std::uint32_t index, std::uint32_t side, std::uint64
     Connection& made = *connection(index);
     Direction& way = made.ways[side];
     Side& receiver = made.sides[1 - side];
-    if (blocked(made, side) || !machines_[receiver.machine]->powered) {
+    if (size > link(made.sides[side].machine, receiver.machine).swallows_above)
+        way.swallowed = true;
+    if (blocked(made, side) || way.swallowed || !machines_[receiver.machine]->powered) {
         way.held.push_back(size);
         if (tap_ != nullptr) tap_->on_packet_held(now_, index, side);
         hold(index, side);

@@ -111,7 +111,7 @@ void World::Impl::send_reset(std::uint32_t index, std::uint32_t to_side, bool in
 void World::Impl::on_fin(std::uint32_t index, std::uint32_t side) {
     Connection& made = *connection(index);
     Direction& way = made.ways[side];
-    if (blocked(made, side) || !machines_[made.sides[1 - side].machine]->powered) {
+    if (blocked(made, side) || way.swallowed || !machines_[made.sides[1 - side].machine]->powered) {
         way.held_fin = true;
         return;
     }
@@ -193,6 +193,7 @@ void World::Impl::release(std::uint32_t from, std::uint32_t to) {
             if (made.sides[side].machine != from || made.sides[1 - side].machine != to) continue;
             Direction& way = made.ways[side];
             if (way.held.empty() && !way.held_fin && !made.sides[1 - side].reset_held) continue;
+            way.swallowed = false;
             const std::uint64_t number = ++way.hold_number;
             const Instant when =
                 now_ +
@@ -237,7 +238,15 @@ void World::set_network_options(const NetworkOptions& options) {
     impl_->options_.network = options;
 }
 void World::set_link(NodeId from, NodeId to, const LinkOptions& options) {
+    const bool wider = impl_->link(from.value, to.value).swallows_above < options.swallows_above;
     impl_->links_.insert_or_assign({from.value, to.value}, options);
+    if (wider) impl_->release(from.value, to.value);
+}
+void World::refuse(NodeId from, NodeId to, bool refused) {
+    if (refused)
+        impl_->refused_.insert({from.value, to.value});
+    else
+        impl_->refused_.erase({from.value, to.value});
 }
 void World::cut(NodeId from, NodeId to) { impl_->cuts_.insert({from.value, to.value}); }
 void World::heal(NodeId from, NodeId to) {

@@ -134,6 +134,7 @@ void World::Impl::run_turn(Machine& machine, Shard& shard, env::Event event) {
                                                   shard.key_, ~shard.turns_)};
     shard.cost_ = cost;
     if (cut) cut_turn(machine, shard);
+    tell_misdirected(machine);
     shard.stuck_ = machine.disk_stalled && shard.disk_used_ && !machine.process->doomed;
     if (!shard.stuck_) {
         Pending& end = push(now_ + cost, EventKind::turn_end);
@@ -142,6 +143,14 @@ void World::Impl::run_turn(Machine& machine, Shard& shard, env::Event event) {
         end.incarnation = machine.process->incarnation;
     }
     if (observer_ != nullptr) observer_->after_event(machine.id);
+}
+
+void World::Impl::tell_misdirected(Machine& machine) {
+    for (const DiskImage::Misdirected& one : machine.disk.take_misdirected()) {
+        if (observer_ == nullptr) continue;
+        const auto file = machine.disk.describe(one.inode, {one.belongs, one.landed});
+        if (file) observer_->on_misdirected(machine.id, *file);
+    }
 }
 
 // Decides whether the kill falls into the turn that has just been recorded, and if so keeps a

@@ -314,6 +314,25 @@ bool World::fail_write_back(NodeId node, std::string_view path) {
     return machine.disk.fail_write_back(path, impl_->draws_.fork(write_back_domain, machine.key),
                                         machine.incarnation);
 }
+void World::mend_medium(NodeId node) { impl_->machine(node).disk.mend(); }
+std::optional<FileDamage> World::file_state(NodeId node, std::string_view path) const {
+    const DiskImage& disk = impl_->machine(node).disk;
+    const InodePointer inode = disk.find(path);
+    if (!inode || inode->is_directory()) return std::nullopt;
+    return disk.describe(inode, {});
+}
+std::map<std::string, Bytes> World::disk_contents(NodeId node) const {
+    return impl_->machine(node).disk.contents();
+}
+void World::set_disk_contents(NodeId node, const std::map<std::string, Bytes>& contents) {
+    Machine& machine = impl_->machine(node);
+    machine.starting = false;
+    if (machine.process != nullptr) impl_->kill_now(machine, {});
+    ++machine.power_epoch;
+    impl_->forget_stalled_work(machine);
+    machine.disk.wipe();
+    for (const auto& [path, bytes] : contents) machine.disk.put(path, bytes);
+}
 std::optional<Bytes> World::read_file(NodeId node, std::string_view path) const {
     const InodePointer inode = impl_->machine(node).disk.find(path);
     if (!inode || inode->is_directory()) return std::nullopt;

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -143,6 +144,18 @@ class World {
     /// Each unsynced unit of the file reaches the disk or is forsaken, as with a sync that fails,
     /// though nobody has asked for one; the next sync of the file answers io, once.
     bool fail_write_back(NodeId node, std::string_view path);
+    /// Of all files of the disk: what could not be read can be, and no write waits to go astray.
+    /// What reads as it should not goes on to.
+    void mend_medium(NodeId node);
+    /// The file as a damage report has it, with nothing changed; nullopt if there is none.
+    [[nodiscard]] std::optional<FileDamage> file_state(NodeId node, std::string_view path) const;
+
+    // --- Whole disks
+    /// Every file as a node would read it, by path.
+    [[nodiscard]] std::map<std::string, Bytes> disk_contents(NodeId node) const;
+    /// Kills if need be; the disk then holds these files and no others, all of it durable.
+    void set_disk_contents(NodeId node, const std::map<std::string, Bytes>& contents);
+
     /// What a node would read of the whole file; nullopt where it cannot be read.
     [[nodiscard]] std::optional<Bytes> read_file(NodeId node, std::string_view path) const;
 
@@ -161,6 +174,8 @@ class World {
     /// Connections between the two nodes, in either direction, in the order they were made.
     [[nodiscard]] std::vector<ConnectionView> connections(NodeId a, NodeId b) const;
     [[nodiscard]] std::vector<ConnectionView> connections() const;
+    /// Who listens at `to` turns away the connections that `from` makes.
+    void refuse(NodeId from, NodeId to, bool refused);
     /// Freezes one connection in both directions for a time.
     void stall_connection(std::uint64_t key, Duration duration);
     /// Both sides lose the connection; bytes in flight are gone.

@@ -199,3 +199,136 @@ TEST_CASE("medium: where space is looked for late, the sync finds that there is 
     });
     CHECK(node.syncs.back() == "ok");
 }
+
+namespace {
+/// Keeps what the world reports.
+struct Reports : WorldObserver {
+    void on_crash(NodeId, CrashKind, const DamageReport& report) override { crash = report; }
+    void on_misdirected(NodeId, const FileDamage& file) override { astray.push_back(file); }
+    DamageReport crash;
+    std::vector<FileDamage> astray;
+};
+
+const FileDamage& only(const std::vector<FileDamage>& files) {
+    REQUIRE(files.size() == 1);
+    return files.front();
+}
+}  // namespace
+
+TEST_CASE("medium: a write that went astray is told with both places, when its turn stands") {
+    for (const std::int64_t kept : {-1, 0, 1}) {  // no kill; a kill before the write; after it
+        Reader node;
+        Reports reports;
+        node.world.kill(node.a);
+        node.world.set_observer(&reports);
+        node.world.start(node.a);
+        node.settle();
+        REQUIRE(node.world.misdirect_next_write(node.a, "f", 3900));
+        if (kept >= 0) {
+            KillRule rule;
+            rule.when = KillRule::When::in_turn;
+            rule.only_with_writes = true;
+            rule.keep = kept;
+            rule.keep_bytes = 0;
+            node.world.kill(node.a, rule);
+        }
+        node.act([&](env::Env& env) { must(env.disk().write(node.file, 1000, pattern(200, 9))); });
+        if (kept == 0) {
+            CHECK(reports.astray.empty());
+            CHECK(reports.crash.blemished.empty());
+            continue;
+        }
+        const FileDamage& told = only(reports.astray);
+        CHECK(told.path == "f");
+        CHECK(told.changed == std::vector<ByteRange>{{1000, 1200}, {3900, 4000}});
+        if (kept < 0) node.world.kill(node.a);
+        CHECK(only(reports.crash.blemished).path == "f");
+    }
+}
+
+TEST_CASE("medium: a crash reports what reads wrongly, where it lies against the syncs") {
+    Reader node;
+    Reports reports;
+    node.world.kill(node.a);
+    node.world.set_observer(&reports);
+    node.world.start(node.a);
+    node.settle();
+    node.act([&](env::Env& env) { must(env.disk().write(node.file, 4000, pattern(100, 3))); });
+    const Bytes zero = {0};
+    REQUIRE(node.world.rot_file(node.a, "f", 7, zero));
+    REQUIRE(node.world.rot_file(node.a, "f", 4050, zero));
+    CHECK(node.world.file_state(node.a, "f")->synced_length == 4000);
+    CHECK_FALSE(node.world.file_state(node.a, "g").has_value());
+    node.world.power_loss(node.a);
+    const FileDamage& told = only(reports.crash.blemished);
+    CHECK(told.changed == std::vector<ByteRange>{{7, 8}, {4050, 4051}});
+    CHECK(told.synced_length == 4000);
+    CHECK(told.length_before == 4100);
+}
+
+TEST_CASE("medium: what a lie had answered for is told apart from what nobody had synced") {
+    Reader node(1, {.unit_keep_rate = 0, .unit_tear_rate = 0});
+    Reports reports;
+    node.world.kill(node.a);
+    node.world.set_observer(&reports);
+    node.world.start(node.a);
+    node.settle();
+    DiskOptions options = node.world.disk_options(node.a);
+    options.sync_lie_rate = per_million;
+    node.world.set_disk_options(node.a, options);
+    env::FileId fresh{};
+    node.act([&](env::Env& env) {
+        must(env.disk().write(node.file, 4000, pattern(1000, 5)));
+        env.disk().sync(node.file, 4);
+        fresh = *env.disk().open("fresh", env::OpenMode::create);
+        must(env.disk().write(fresh, 0, pattern(100, 5)));
+        env.disk().sync(fresh, 5);
+        env.disk().sync_directory("", 6);
+    });
+    node.act([&](env::Env& env) {
+        must(env.disk().write(node.file, 5000, pattern(1000, 6)));
+        const auto unsaid = *env.disk().open("unsaid", env::OpenMode::create);
+        must(env.disk().write(unsaid, 0, pattern(100, 5)));
+        env.disk().sync(unsaid, 7);  // its name is synced by nobody
+    });
+    options.sync_lie_rate = 0;
+    options.name_keep_rate = 0;
+    node.world.set_disk_options(node.a, options);
+    node.world.power_loss(node.a);
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> told;
+    for (const FileDamage& file : reports.crash.files)
+        told[file.path] = {file.synced_length, file.answered_length};
+    CHECK(told.at("f") == std::pair<std::uint64_t, std::uint64_t>{4000, 5000});
+    CHECK(told.at("fresh") == std::pair<std::uint64_t, std::uint64_t>{0, 100});
+    CHECK(told.at("unsaid") == std::pair<std::uint64_t, std::uint64_t>{0, 0});
+}
+
+TEST_CASE("medium: a mended disk is read again, and rot stays") {
+    Reader node;
+    const Bytes zero = {0};
+    REQUIRE(node.world.break_file(node.a, "f", {1000, 1010}));
+    REQUIRE(node.world.rot_file(node.a, "f", 7, zero));
+    node.world.mend_medium(node.a);
+    node.restart();
+    CHECK(node.failure.empty());
+    Bytes expected = node.content;
+    expected[7] = 0;
+    CHECK(node.seen == expected);
+}
+
+TEST_CASE("disks: another disk's files, and an older image, are what the next process finds") {
+    Reader node;
+    const auto image = node.world.disk_contents(node.a);
+    REQUIRE(image.at("f") == node.content);
+    node.act([&](env::Env& env) {
+        must(env.disk().write(node.file, 0, pattern(4000, 5)));
+        (void)env.disk().open("g", env::OpenMode::create);
+    });
+    node.world.set_disk_contents(node.a, image);
+    CHECK_FALSE(node.world.alive(node.a));
+    node.world.power_loss(node.a);  // it is durable
+    node.world.start(node.a);
+    node.settle();
+    CHECK(node.seen == node.content);
+    CHECK(node.world.paths(node.a) == std::vector<std::string>{"f"});
+}
