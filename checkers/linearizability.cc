@@ -37,7 +37,7 @@ std::vector<HalfEvent> events_of(const std::vector<Operation>& operations) {
     return events;
 }
 
-std::vector<Part> split(const Model& model, const OperationHistory& history) {
+std::vector<Part> split(const Model& model, const OperationHistory& history, Slip slip) {
     std::vector<std::uint32_t> part_of_text(history.texts.size(), 0);
     std::vector<Part> parts;
     for (const Operation& one : history.operations) {
@@ -49,7 +49,10 @@ std::vector<Part> split(const Model& model, const OperationHistory& history) {
         }
         parts[part - 1].operations.push_back(one);
     }
-    for (Part& part : parts) part.events = events_of(part.operations);
+    for (Part& part : parts) {
+        part.events = events_of(part.operations);
+        if (slips(slip, Slip::search_skips_last_return)) part.events.pop_back();
+    }
     return parts;
 }
 
@@ -208,7 +211,7 @@ class Check {
         auto one = std::make_unique<Pending>();
         one->model = make_model(name_);
         one->model->start(history_);
-        const std::vector<Part> parts = split(*one->model, history_);
+        const std::vector<Part> parts = split(*one->model, history_, options_.slip);
         result_.parts = parts.size();
         std::vector<std::unique_ptr<Pending>> waiting;
         for (const Part& part : parts) {

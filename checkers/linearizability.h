@@ -14,6 +14,7 @@
 
 #include "checkers/model.h"
 #include "checkers/operation.h"
+#include "core/base/slips.h"
 
 namespace klamm::checkers {
 
@@ -24,6 +25,7 @@ struct LinearizabilityOptions {
     std::uint64_t shrink_steps = 200'000;  // configurations for each try at leaving one out
     bool quick = true;                     // sweeps where they apply
     bool shrink = true;                    // else the counterexample is the whole part
+    Slip slip = Slip::none;                // for tests of the harness
 };
 
 struct Counterexample {

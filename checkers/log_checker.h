@@ -24,6 +24,7 @@
 
 #include "checkers/history.h"
 #include "checkers/violation.h"
+#include "core/base/slips.h"
 
 namespace klamm::checkers {
 
@@ -37,6 +38,7 @@ struct Options {
     Reads reads = Reads::kafka;
     bool untold = false;  // consumers validate epochs, so going on untold across a loss is an error
     std::size_t violations_max = 1000;  // further ones are counted, not kept
+    Slip slip = Slip::none;             // for tests of the harness
 };
 
 struct Totals {
@@ -45,6 +47,7 @@ struct Totals {
     std::uint64_t acknowledged = 0;  // sends that returned ok
     std::uint64_t polls = 0;
     std::uint64_t records_read = 0;  // observations, repeated ones included
+    std::uint64_t judged = 0;        // sends that the end has asked for
     std::uint64_t stale = 0;         // answers older than one complete before, lawful in Kafka
     std::uint64_t duplicates = 0;    // lawful repeats: without idempotence
     std::uint64_t soft_lost = 0;     // acks=1 successes that nobody ever read in the end

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/assert.h"
+#include "sim/judge/audit.h"
 #include "sim/judge/judge_state.h"
 
 namespace klamm::sim {
@@ -32,6 +33,7 @@ bool Judge::on_fact(Instant now, BrokerId node, std::uint64_t, const facts::Fact
     State& state = *state_;
     KLAMM_ASSERT(!state.finished);
     ++state.counts.facts;
+    if (for_monitors(fact)) ++state.for_monitors;
     const std::uint64_t before = state.findings.total();
     std::visit([&](const auto& one) { state.on(now, node, one); }, fact);
     state.tell_excuses();
@@ -54,7 +56,7 @@ void Judge::on_power_loss(Instant now, BrokerId node, FaultId fault,
     State& state = *state_;
     ++state.counts.power_losses;
     ++state.counts.faults;
-    state.each_replica(node, fault, now, [&](PartitionBook& book, std::size_t slot) {
+    const auto lose = [&](PartitionBook& book, std::size_t slot) {
         state.hurt(book, slot, damages, DamageKind::power, fault, now);
         for (const UndoneTruncate& one : undone) {
             if (one.partition == book.partition) undo_truncate(book, slot, one);
@@ -62,7 +64,8 @@ void Judge::on_power_loss(Instant now, BrokerId node, FaultId fault,
         doubt(book, slot, now);
         book.replicas[slot].flushed = book.replicas[slot].end;  // what is left is on the disk
         state.ledger.damaged(book, slot, DamageKind::power, now);
-    });
+    };
+    state.each_replica(node, fault, now, lose, true);
 }
 
 void Judge::on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damages) {
@@ -124,6 +127,11 @@ void Judge::finish(Instant now, bool read_to_end) {
     if (read_to_end) state.checker.finish(now.nanoseconds);
     state.take_checker(now.nanoseconds);
     for (const auto& [partition, book] : state.books) state.ledger.finish(book);
+    if (state.findings.malformed() > 0) return;  // what contradicts itself need not add up
+    const std::string difference =
+        audit({state.counts, state.checker.totals(), state.ledger.bill(), state.books,
+               state.for_monitors, state.monitors.taken(), read_to_end});
+    if (!difference.empty()) state.findings.malformed(difference, now, no_broker);
 }
 
 const std::vector<Violation>& Judge::violations() const { return state_->findings.kept(); }

@@ -20,6 +20,7 @@
 #include "checkers/history.h"
 #include "checkers/log_checker.h"
 #include "core/base/facts.h"
+#include "core/base/slips.h"
 #include "core/base/time.h"
 #include "sim/judge/bill.h"
 #include "sim/judge/counts.h"
@@ -33,6 +34,7 @@ struct JudgeOptions {
     bool keep_history = false;          // keep the clients' events for export
     std::string topic = "trial";        // the name that sentences print
     std::size_t violations_max = 1000;  // further ones are counted, not kept
+    Slip slip = Slip::none;  // for tests of the harness; history.slip goes to the checker
 };
 
 class Judge {

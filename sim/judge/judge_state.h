@@ -27,7 +27,7 @@ struct Judge::State {
     explicit State(JudgeOptions given)
         : options(std::move(given)),
           findings(options.violations_max),
-          ledger(findings, options.topic),
+          ledger(findings, options.topic, options.slip),
           monitors(findings, options.topic),
           checker(options.history) {}
 
@@ -41,6 +41,7 @@ struct Judge::State {
     std::map<TopicPartition, PartitionBook> books;
     PartitionBook* last = nullptr;
     std::size_t checker_kept = 0;
+    std::uint64_t for_monitors = 0;  // facts that owe them a visit
     bool finished = false;
 
     PartitionBook& book_of(const TopicPartition& partition) {
@@ -120,17 +121,22 @@ struct Judge::State {
         for (checkers::Event& event : client_events(now, client, fact)) feed(std::move(event));
     }
 
-    /// What an incarnation that ended without proof did to a replica.
+    /// What an incarnation that ended without proof did to a replica. `idle`: a node that was down
+    /// has lost nothing more by it, unless it is damaged.
     template <class Function>
-    void each_replica(BrokerId node, FaultId fault, Instant now, Function function) {
+    void each_replica(BrokerId node, FaultId fault, Instant now, Function function,
+                      bool idle = false) {
         for (auto& [partition, book] : books) {
             if (book.replica(node) == nullptr) continue;
             const std::size_t slot = book.slot(node);
             ReplicaBook& replica = book.replicas[slot];
+            const bool hit = !(idle && replica.ended);
             replica.ended = true;
             replica.unproven = true;
-            replica.fault = fault;
-            replica.fault_time = now;
+            if (hit) {
+                replica.fault = fault;
+                replica.fault_time = now;
+            }
             function(book, slot);
         }
     }

@@ -459,7 +459,11 @@ void Ledger::override_batch(PartitionBook& book, BatchId id, const Election* ele
         loss.fault_time = evidence->fault_time;
         loss.fault_node = evidence->node;
     }
-    batch.state = PromiseState::lost;
+    if (slips(slip_, Slip::bill_names_nobody)) {
+        loss.fault = fault_none;
+        loss.fault_node = no_broker;
+    }
+    if (!slips(slip_, Slip::promises_never_end)) batch.state = PromiseState::lost;
     batch.stranded = false;
     const auto rule = static_cast<std::size_t>(loss.rule);
     bill_.records_lost[rule] += batch.records();

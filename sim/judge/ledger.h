@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "core/base/facts.h"
+#include "core/base/slips.h"
 #include "sim/judge/bill.h"
 #include "sim/judge/books.h"
 #include "sim/judge/violation.h"
@@ -43,7 +44,8 @@ struct Excuse {
 
 class Ledger {
   public:
-    Ledger(Findings& findings, std::string topic) : findings_(findings), topic_(std::move(topic)) {}
+    Ledger(Findings& findings, std::string topic, Slip slip = Slip::none)
+        : findings_(findings), topic_(std::move(topic)), slip_(slip) {}
 
     void produce_answered(PartitionBook& book, const facts::ProduceAnswered& fact, Instant now,
                           BrokerId node);
@@ -86,6 +88,7 @@ class Ledger {
 
     Findings& findings_;
     std::string topic_;
+    Slip slip_;
     Bill bill_;
     std::vector<Excuse> excuses_;
 };

@@ -34,6 +34,7 @@ std::string Monitors::name(const PartitionBook& book) const {
 
 void Monitors::appended(PartitionBook& book, std::size_t slot, const facts::BatchAppended& fact,
                         const Appended& result, Instant now) {
+    ++taken_;
     const ReplicaBook& replica = book.replicas[slot];
     if (result.conflict != batch_none) {
         const Batch& other = book.batches[result.conflict];
@@ -78,6 +79,7 @@ void Monitors::check_sequence(PartitionBook& book, const ReplicaBook& replica, c
 
 void Monitors::high_watermark_moved(PartitionBook& book, const facts::HighWatermarkMoved& fact,
                                     Instant now, BrokerId node) {
+    ++taken_;
     const std::size_t slot = book.slot(node);
     Watermark& watermark = watermarks_[book.partition];
     const bool newest = fact.epoch >= watermark.epoch;
@@ -164,6 +166,7 @@ void Monitors::extend_chain(PartitionBook& book, const ReplicaBook& leader, Offs
 
 void Monitors::produce_answered(PartitionBook& book, const facts::ProduceAnswered& fact,
                                 Instant now, BrokerId node) {
+    ++taken_;
     if (fact.error != 0 || fact.acks != -1) return;
     if (static_cast<std::int32_t>(fact.committed_isr.size()) < fact.min_isr) {
         red("I2",
@@ -191,6 +194,7 @@ void Monitors::produce_answered(PartitionBook& book, const facts::ProduceAnswere
 
 void Monitors::consumer_served(PartitionBook& book, const facts::ConsumerServed& fact, Instant now,
                                BrokerId node) {
+    ++taken_;
     if (fact.to > fact.high_watermark) {
         red("I6",
             fmt::format("a consumer of {} is served up to offset {} at high watermark {}",
@@ -220,6 +224,7 @@ void Monitors::consumer_served(PartitionBook& book, const facts::ConsumerServed&
 
 void Monitors::isr_proposed(PartitionBook& book, const facts::IsrProposed& fact, Instant now,
                             BrokerId node) {
+    ++taken_;
     if (fact.joining == no_broker) return;
     const Offset needed = std::max(fact.high_watermark, fact.epoch_start);
     if (fact.joining_log_end < needed) {
@@ -248,6 +253,7 @@ void Monitors::isr_proposed(PartitionBook& book, const facts::IsrProposed& fact,
 
 void Monitors::leading(PartitionBook& book, const facts::Leading& fact, Instant now,
                        BrokerId node) {
+    ++taken_;
     const auto other = book.leaders.find(fact.epoch);
     if (other != book.leaders.end() && other->second != node) {
         red("I2",
@@ -291,6 +297,7 @@ std::optional<Offset> Monitors::cut_chain(PartitionBook& book, const facts::Lead
 // I5.
 
 void Monitors::flushed(PartitionBook& book, std::size_t slot, Offset end, Instant now) {
+    ++taken_;
     const ReplicaBook& replica = book.replicas[slot];
     if (end <= replica.end) return;
     red("I5",
@@ -301,6 +308,7 @@ void Monitors::flushed(PartitionBook& book, std::size_t slot, Offset end, Instan
 
 void Monitors::opened(PartitionBook& book, std::size_t slot, const facts::LogOpened& fact,
                       bool known, Instant now) {
+    ++taken_;
     const ReplicaBook& replica = book.replicas[slot];
     if (!known) {
         red("I5",

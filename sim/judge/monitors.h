@@ -74,6 +74,9 @@ class Monitors {
     void claimed(PartitionBook& book, std::size_t slot, std::span<const BatchId> batches,
                  Instant now);
 
+    /// Facts that have reached them, for the audit.
+    [[nodiscard]] std::uint64_t taken() const { return taken_; }
+
     /// Everything, in full: O(replicas × batches).
     void check_all(PartitionBook& book, Instant now);
 
@@ -113,6 +116,7 @@ class Monitors {
 
     Findings& findings_;
     std::string topic_;
+    std::uint64_t taken_ = 0;
     std::map<BrokerId, Broker> brokers_;
     std::vector<Awaited> awaited_;
     std::map<TopicPartition, Watermark> watermarks_;

@@ -21,17 +21,20 @@ std::optional<ElectionClass> election_class(const facts::PartitionCommitted& bef
 }
 
 void Monitors::broker_registered(const facts::BrokerRegistered& fact) {
+    ++taken_;
     settle_awaited(&fact);
     brokers_[fact.broker].fenced = true;
 }
 
 void Monitors::broker_fencing(const facts::BrokerFencing& fact) {
+    ++taken_;
     settle_awaited(nullptr);
     brokers_[fact.broker].fenced = fact.fenced;
 }
 
 void Monitors::committed(PartitionBook& book,
                          const std::optional<facts::PartitionCommitted>& before, Instant now) {
+    ++taken_;
     settle_awaited(nullptr, &book.partition);
     const facts::PartitionCommitted& after = *book.committed;
     if (before.has_value()) {

@@ -62,13 +62,13 @@ std::vector<server::ScriptStep> script_of(const RunPlan& plan) {
 
 }  // namespace
 
-Cluster::Cluster(const RunPlan& plan)
+Cluster::Cluster(const RunPlan& plan, Slip slip)
     : world_(world_options(plan)),
       partitions_(plan.cluster.partitions),
       shards_(plan.cluster.shards) {
     add_controller(plan);
     for (std::uint32_t i = 0; i < plan.cluster.shards.size(); ++i) add_broker(plan, i);
-    add_clients(plan);
+    add_clients(plan, slip);
     if (plan.options.plant.has_value()) world_.plants().plant(*plan.options.plant);
 }
 
@@ -128,14 +128,15 @@ void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
     brokers_.push_back(add(std::move(spec), BrokerId(static_cast<std::int32_t>(index + 1))));
 }
 
-void Cluster::add_clients(const RunPlan& plan) {
+void Cluster::add_clients(const RunPlan& plan, Slip slip) {
     const auto add_client = [&](std::string name, std::uint32_t client, env::NodeFactory factory) {
         NodeSpec spec;
         spec.name = std::move(name);
         spec.factory = std::move(factory);
         return add(std::move(spec), BrokerId(client_ids + static_cast<std::int32_t>(client)));
     };
-    for (const workload::ProducerWorkload& producer : plan.workload.producers) {
+    for (workload::ProducerWorkload producer : plan.workload.producers) {
+        if (slips(slip, Slip::producers_never_retry)) producer.options.retries = 0;
         producers_.push_back(add_client("producer-" + std::to_string(producer.client),
                                         producer.client, workload::producer_factory(producer)));
         clients_.push_back(producers_.back());

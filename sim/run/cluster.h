@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/slips.h"
 #include "core/server/metadata_node.h"
 #include "core/workload/final_reader_node.h"
 #include "core/workload/probe_node.h"
@@ -23,7 +24,7 @@ inline const Uuid trial_topic =
 
 class Cluster {
   public:
-    explicit Cluster(const RunPlan& plan);
+    explicit Cluster(const RunPlan& plan, Slip slip = Slip::none);
 
     void start();
 
@@ -64,7 +65,7 @@ class Cluster {
   private:
     void add_controller(const RunPlan& plan);
     void add_broker(const RunPlan& plan, std::uint32_t index);
-    void add_clients(const RunPlan& plan);
+    void add_clients(const RunPlan& plan, Slip slip);
     NodeId add(NodeSpec spec, BrokerId id);
 
     World world_;

@@ -102,7 +102,8 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
     if (broker < 0) return;
     const Instant now = cluster_.world().now();
     const BrokerId id = cluster_.id_of(node);
-    const std::vector<Damage> damages = damages_of(report);
+    std::vector<Damage> damages = damages_of(report);
+    if (slips(hooks_.slip, Slip::damage_untold)) damages.clear();
     const FaultId fault =
         watch_ != nullptr ? watch_->crashed(static_cast<std::size_t>(broker), kind, report.any())
                           : fault_none;

@@ -27,6 +27,8 @@ JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
         std::all_of(producers.begin(), producers.end(),
                     [](const auto& producer) { return producer.options.enable_idempotence; });
     options.violations_max = 100;
+    options.slip = hooks.slip;
+    options.history.slip = hooks.slip;
     return options;
 }
 
@@ -36,7 +38,7 @@ class Run {
         : plan_(plan),
           hooks_(hooks),
           director_(director),
-          cluster_(plan),
+          cluster_(plan, hooks.slip),
           judge_(judge_options(plan, hooks)),
           listener_(cluster_, judge_, hooks),
           storm_(cluster_, judge_, listener_, plan, hooks, result_) {
@@ -133,6 +135,7 @@ class Run {
 
     /// What is not well with a partition; empty when all is.
     std::string ailment(const TopicPartition& which) {
+        if (slips(hooks_.slip, Slip::liveness_unasked)) return {};
         const metadata::PartitionImage* partition = cluster_.partition(which);
         if (partition == nullptr) return "has not been made";
         if (partition->leader == no_broker) return "has no leader";
@@ -153,6 +156,24 @@ class Run {
         return {};
     }
 
+    /// What the healing has left undone; empty when nothing is wrong between two nodes or with one.
+    std::string still_ill() {
+        for (std::uint32_t i = 0; i < world().nodes(); ++i) {
+            if (world().paused(NodeId(i)))
+                return world().name(NodeId(i)) + " is still paused after the healing";
+            for (std::uint32_t k = 0; k < world().nodes(); ++k) {
+                if (world().is_cut(NodeId(i), NodeId(k)))
+                    return fmt::format("{} is still cut off from {} after the healing",
+                                       world().name(NodeId(k)), world().name(NodeId(i)));
+            }
+        }
+        return {};
+    }
+
+    void complain(std::string sentence) {
+        if (result_.complaint.empty()) result_.complaint = std::move(sentence);
+    }
+
     bool well() {
         const auto partitions = cluster_.partitions();
         return std::all_of(partitions.begin(), partitions.end(),
@@ -165,6 +186,7 @@ class Run {
         if (director_ != nullptr) director_->before_healing();
         left_down_ = choose_left_down();
         storm_.heal(left_down_);
+        complain(still_ill());
         const Instant limit = world().now() + plan_.liveness_bound;
         world().start(cluster_.probe());
         if (!wait(limit, [this] { return cluster_.probe_done(); })) return give_up("probe");
@@ -178,10 +200,12 @@ class Run {
         for (const NodeId client : cluster_.clients()) world().kill(client);
         if (!wait(world().now() + plan_.liveness_bound, [this] { return well(); }))
             return give_up("state");
+        if (slips(hooks_.slip, Slip::final_reads_left_out)) return false;
         judge_.on_final_reads(world().now());
         world().start(cluster_.final_reader());
+        const bool in_haste = slips(hooks_.slip, Slip::final_reads_not_awaited);
         if (!wait(world().now() + plan_.liveness_bound,
-                  [this] { return cluster_.final_reader_done(); }))
+                  [&] { return in_haste || cluster_.final_reader_done(); }))
             return give_up("final reader");
         return true;
     }
@@ -211,6 +235,27 @@ class Run {
         return false;
     }
 
+    /// That this run was the one that was asked for, and went to its end.
+    void check_harness(bool read_to_end) {
+        for (const FaultEvent& fault : plan_.faults) {
+            if (plan_.edits.removed.contains(fault.id))
+                complain(fmt::format("fault {} falls though it was taken away", fault.id));
+        }
+        if (plan_.edits.cut.has_value() && world().now() > *plan_.edits.cut)
+            complain("the run goes on where it was cut");
+        const auto known = [this](FaultId id) {
+            return id == fault_none || std::find(result_.fired_ids.begin(), result_.fired_ids.end(),
+                                                 id) != result_.fired_ids.end();
+        };
+        for (const Loss& loss : judge_.bill().losses) {
+            if (!known(loss.fault))
+                complain(fmt::format("fault {} is in the bill and has not fallen", loss.fault));
+        }
+        const bool owed = healing_ && !halted_ && result_.excuse.empty() &&
+                          result_.liveness_failures.empty() && !result_.ended.has_value();
+        if (owed && !read_to_end) complain("the run ends though nothing was read back");
+    }
+
     void finish(bool read_to_end) {
         const Instant now = world().now();
         if (hooks_.end_sink) hooks_.end_sink(world());
@@ -219,6 +264,7 @@ class Run {
             judge_.finish(now, read_to_end);
             listener_.look();
         }
+        check_harness(read_to_end);
         const bool faults_asked = !plan_.faults.empty();
         const RunOutcome outcome = judge_.outcome(faults_asked, result_.liveness_failures.size(),
                                                   result_.ended.has_value());

@@ -14,6 +14,7 @@
 #include "checkers/history.h"
 #include "core/base/facts.h"
 #include "core/base/plants.h"
+#include "core/base/slips.h"
 #include "core/base/time.h"
 #include "sim/judge/bill.h"
 #include "sim/judge/counts.h"
@@ -49,6 +50,7 @@ struct RunHooks {
     std::uint64_t events_max = 0;  // a run that needs more is a harness error; 0: a large default
     /// For tests of the harness: after healing these brokers stay down, come what may.
     std::vector<std::uint32_t> keep_down;
+    Slip slip = Slip::none;  // the same
 };
 
 /// Something that happened shortly before a violation, for a person.

@@ -120,7 +120,7 @@ bool Storm::strike_process(const FaultEvent& fault) {
             return false;  // counted when it happens
         }
         case FaultKind::pause:
-            conditions_.pause(broker);
+            if (!slips(hooks_.slip, Slip::pause_inert)) conditions_.pause(broker);
             world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
                              [this, &fault] { end(fault); });
             return true;
@@ -178,7 +178,8 @@ bool Storm::strike_cut(const FaultEvent& fault) {
         return !world().connections(pair.first, pair.second).empty();
     });
     if (!hit) return false;
-    for (const auto& [from, to] : pairs) conditions_.cut(from, to);
+    if (!slips(hooks_.slip, Slip::cut_inert))
+        for (const auto& [from, to] : pairs) conditions_.cut(from, to);
     world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
                      [this, &fault] { end(fault); });
     return true;
@@ -219,9 +220,10 @@ bool Storm::strike_condition(const FaultEvent& fault) {
     }
     if (!world().alive(node(broker))) return false;
     if (is_disk(fault.kind)) brokers_[broker].disk_fault = fault.id;
+    const bool inert = is_disk(fault.kind) && slips(hooks_.slip, Slip::disk_faults_inert);
     if (fault.kind == FaultKind::disk_stall)
         conditions_.stall_disk(broker);
-    else
+    else if (!inert)
         conditions_.add(fault);
     world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
                      [this, &fault] { end(fault); });
@@ -318,9 +320,13 @@ void Storm::committed(const facts::PartitionCommitted& fact) {
 }
 
 void Storm::heal(const std::vector<std::uint32_t>& left_down) {
+    if (slips(hooks_.slip, Slip::healing_left_out)) return;
     healed_ = true;
     conditions_.clear();
-    for (std::size_t i = 0; i < brokers_.size(); ++i) world().disarm(node(i));
+    for (std::size_t i = 0; i < brokers_.size(); ++i) {
+        world().disarm(node(i));
+        brokers_[i].armed = nullptr;  // what kills it from here on is no fault
+    }
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         brokers_[i].held = std::find(left_down.begin(), left_down.end(), i) != left_down.end();
         if (brokers_[i].held) {

@@ -23,11 +23,12 @@ struct Settings {
     bool unclean = false;
     std::int32_t min_isr = 2;
     std::int64_t flush = INT64_MAX;
+    Slip slip = Slip::none;
 };
 
 class Stage {
   public:
-    explicit Stage(Settings settings = {}) : settings_(settings) {
+    explicit Stage(Settings settings = {}) : judge(options_of(settings)), settings_(settings) {
         partition.topic = uuid_from_halves(0, 7);
         for (const BrokerId node : {a, b, c}) {
             fact(node, facts::BrokerRegistered{metadata_++, node, BrokerEpoch{node.value}, true});
@@ -165,6 +166,12 @@ class Stage {
     }
 
   private:
+    static JudgeOptions options_of(const Settings& settings) {
+        JudgeOptions options;
+        options.slip = settings.slip;
+        return options;
+    }
+
     Settings settings_;
     Instant now_;
     std::int64_t metadata_ = 1;
