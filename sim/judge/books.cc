@@ -334,14 +334,26 @@ void trust(PartitionBook& book, std::size_t slot) {
     }
 }
 
-const Election* unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until) {
-    const Election* found = nullptr;
+std::vector<const Election*> never_led_between(const PartitionBook& book, LeaderEpoch after,
+                                               LeaderEpoch until) {
+    std::vector<const Election*> found;
     auto at = book.elections.upper_bound(after);
-    for (; at != book.elections.end() && at->first < until; ++at) {
-        const bool led = book.leaders.contains(at->first);
-        if (at->second.kind == ElectionClass::unclean && !led) found = &at->second;
-    }
+    for (; at != book.elections.end() && at->first < until; ++at)
+        if (at->second.kind != ElectionClass::clean && !book.leaders.contains(at->first))
+            found.push_back(&at->second);
     return found;
+}
+
+bool had_then(const PartitionBook& book, const Batch& batch, const Election& then) {
+    const ReplicaBook* elected = book.replica(then.leader);
+    if (elected == nullptr) return false;
+    const auto slot = static_cast<std::size_t>(elected - book.replicas.data());
+    if ((batch.good & bit(slot)) != 0) return true;
+    const DamagedRange* damage = elected->damage_at(batch.base);
+    if (damage == nullptr || damage->time < then.time) return false;
+    const bool volatile_loss =
+        damage->kind == DamageKind::power || damage->kind == DamageKind::kill;
+    return !(book.durable_only() && volatile_loss);
 }
 
 }  // namespace klamm::sim

@@ -209,9 +209,14 @@ void doubt(PartitionBook& book, std::size_t slot, Instant now);
 /// Doubts are over: what the opened log holds is there.
 void trust(PartitionBook& book, std::size_t slot);
 
-/// The last unclean election of an epoch in (after, until) whose leader never took it up; nullptr
-/// if there is none. Whoever leads next leads by its candidates: what they lacked then, that
-/// election has given up.
-const Election* unclean_between(const PartitionBook& book, LeaderEpoch after, LeaderEpoch until);
+/// The elections of epochs in (after, until), unclean or of a last known leader, that nobody took
+/// up, in their order. Whoever leads next leads by their candidates: what those lacked then, they
+/// have given up.
+std::vector<const Election*> never_led_between(const PartitionBook& book, LeaderEpoch after,
+                                               LeaderEpoch until);
+
+/// Whether who was elected then had the batch: he has it still, or damage since took it. Read as
+/// DUR, he had nothing that a power loss or a kill could take.
+bool had_then(const PartitionBook& book, const Batch& batch, const Election& then);
 
 }  // namespace klamm::sim

@@ -157,7 +157,7 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
     book.lineages.emplace(fact.epoch, lineage_of(book, book.replicas[book.slot(node)]));
     if (fact.epoch <= book.leading_epoch) return;
     ++counts.elections;
-    const bool given_up = unclean_between(book, book.leading_epoch, fact.epoch) != nullptr;
+    const bool given_up = !never_led_between(book, book.leading_epoch, fact.epoch).empty();
     book.leading_epoch = fact.epoch;
     book.leading = node;
     const std::int64_t forbidden_before = ledger.bill().forbidden_events;

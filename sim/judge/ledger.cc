@@ -389,14 +389,12 @@ Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Electi
         const bool diverged = other != nullptr && other->health == Health::good;
         return diverged ? Rule::unclean : Rule::forbidden;
     }
-    if (const Election* given_up = unclean_between(book, batch.epoch, election->epoch)) {
-        // What its leader had then and lost later was lost by that damage. Read as DUR, it had
-        // nothing that a power loss or a kill could take.
-        const DamagedRange* damage = leader.damage_at(batch.base);
-        const bool had = damage != nullptr && damage->time >= given_up->time &&
-                         !(book.durable_only() &&
-                           (damage->kind == DamageKind::power || damage->kind == DamageKind::kill));
-        if (!had) return Rule::unclean;
+    // What decided: the newest election, or one before it that gave the batch up and never led.
+    const Election* decided = election;
+    for (const Election* one : never_led_between(book, batch.epoch, election->epoch)) {
+        if (had_then(book, batch, *one)) continue;
+        if (one->kind == ElectionClass::unclean) return Rule::unclean;
+        decided = one;
     }
     if (book.durable_only()) {
         bool synced_damaged = false;
@@ -408,9 +406,10 @@ Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Electi
         }
         if (!synced_damaged) return Rule::forbidden;
     }
-    if (election->kind == ElectionClass::last_known) {
+    if (decided->kind == ElectionClass::last_known) {
         for (const Departure& one : book.departures) {
-            if (one.time >= batch.promised && !one.lawful) return Rule::forbidden;
+            const bool counts = one.time >= batch.promised && one.time <= decided->time;
+            if (counts && !one.lawful) return Rule::forbidden;
         }
         return Rule::last_known;
     }

@@ -70,6 +70,29 @@ TEST_CASE("excuses: an unclean leader that never led gives up what it lacks, not
     }
 }
 
+TEST_CASE(
+    "excuses: a last known leader that never led gives up what it lacks, if none left in vain") {
+    for (const bool unproven : {true, false}) {
+        Stage stage;
+        stage.open({a, b});
+        stage.promise({a, b}, 0);
+        stage.power(a, 1, 0);
+        if (unproven) stage.power(b, 1, 0);
+        stage.restart(a, 0);
+        if (unproven) stage.restart(b, 0);
+        stage.commit(no_broker, 1, {}, {}, Cause::broker_registered, {a});
+        stage.unfence(a);
+        stage.commit(a, 2, {a}, {}, Cause::elected_last_known);
+        // A is fenced before it hears of epoch 2, and leads again out of the ELR.
+        stage.commit(no_broker, 3, {}, {a}, Cause::broker_fenced, {a});
+        stage.commit(a, 4, {a}, {}, Cause::broker_unfenced);
+        stage.lead(a, 4, 0);
+        INFO(stage.all_red());
+        CHECK(stage.lost(Rule::last_known) == (unproven ? 1 : 0));
+        CHECK(stage.red("O5") == !unproven);
+    }
+}
+
 TEST_CASE("excuses: a late promise is not excused by an unclean election after a clean loss") {
     for (const bool cleanly : {false, true}) {
         Stage stage;
