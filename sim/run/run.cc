@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "sim/judge/judge.h"
 #include "sim/run/cluster.h"
@@ -150,7 +152,12 @@ class Run {
         }
         const auto ends = cluster_.ends(leader, which);
         if (!ends.has_value()) return fmt::format("is not open at its leader {}", leader + 1);
-        if (ends->high_watermark != ends->log_end)
+        // While producers write on, the end may be ahead of the watermark at every moment: then
+        // what was there when this leader was first looked at has to be below it.
+        const auto [goal, first] =
+            goals_.try_emplace({which, partition->leader_epoch}, ends->log_end);
+        const bool reached = writing_on_ && ends->high_watermark >= goal->second;
+        if (!reached && ends->high_watermark != ends->log_end)
             return fmt::format("has its high watermark at {} and its log end at {}",
                                ends->high_watermark.value, ends->log_end.value);
         return {};
@@ -190,7 +197,11 @@ class Run {
         const Instant limit = world().now() + plan_.liveness_bound;
         world().start(cluster_.probe());
         if (!wait(limit, [this] { return cluster_.probe_done(); })) return give_up("probe");
-        if (!wait(limit, [this] { return well(); })) return give_up("state");
+        if (!wait(limit, [this] { return well(); })) {
+            writing_on_ = !cluster_.producers_done();
+            if (!well()) return give_up("state");
+            writing_on_ = false;
+        }
         // Sends end within their delivery timeout, whatever happens.
         Duration sends{};
         for (const auto& producer : plan_.workload.producers)
@@ -300,6 +311,9 @@ class Run {
     std::vector<std::uint32_t> left_down_;
     bool halted_ = false;
     bool healing_ = false;
+    bool writing_on_ = false;
+    /// The log ends that watermarks have to reach while producers write on, by leader epoch.
+    std::map<std::pair<TopicPartition, LeaderEpoch>, Offset> goals_;
 };
 
 }  // namespace

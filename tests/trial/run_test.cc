@@ -82,6 +82,27 @@ TEST_CASE("run: a core that is kept broken is a liveness failure") {
     CHECK(exit_status(result) == 2);
 }
 
+TEST_CASE("run: a log that is always being written to is no want of liveness") {
+    RunPlan plan = make_plan(2, options_of(Profile::calm, seconds(5)));
+    plan.workload.producers.resize(1);
+    plan.workload.consumers.clear();
+    workload::ProducerWorkload& producer = plan.workload.producers[0];
+    producer.options.acks = 1;
+    producer.options.enable_idempotence = false;
+    producer.options.batch_size = 0;
+    producer.options.linger_ms = 0;
+    producer.options.max_in_flight_requests_per_connection = 5;
+    // Faster than a follower's fetch goes there and back.
+    producer.pacing.operations = 30'000;
+    producer.pacing.gap = {microseconds(300), microseconds(100)};
+    plan.cluster.broker.replica_fetch_min_bytes = 4096;
+    producer.pacing.stop_after = {};
+    plan.liveness_bound = seconds(5);
+    const RunResult result = run_plan(plan);
+    INFO(to_text(plan, result));
+    CHECK(result.verdict == Verdict::passed);
+}
+
 TEST_CASE("run: acks=all answered after the local append is found within a few seeds") {
     PlanOptions options = options_of(Profile::storm, seconds(20));
     options.plant = Bug::acks_all_like_one;
