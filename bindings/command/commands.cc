@@ -50,8 +50,8 @@ constexpr std::string_view help =
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
     "\n"
-    "Profiles: calm, weather, storm, power. Exit status: 0 passed, 1 safety, 2 liveness, 3 crash,\n"
-    "4 harness error, 5 usage.\n";
+    "Profiles: calm, weather, storm, power, disk. Exit status: 0 passed, 1 safety, 2 liveness,\n"
+    "3 crash, 4 harness error, 5 usage.\n";
 
 constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 9> commands{{
     {"sim", sim_command},

@@ -68,7 +68,7 @@ void Consumer::take_fetch(env::Env& env, const Key& key, Partition& partition, c
     if (fetched.corrupt) {
         const TopicPartition id{cluster_.metadata().topic(key.first)->id,
                                 PartitionIndex(key.second)};
-        env.turn().state(facts::CorruptReceived{id, partition.position, reply.broker});
+        env.turn().state(facts::CorruptReceived{id, fetched.next, reply.broker});
     }
     if (fetched.corrupt && fetched.records.empty()) {
         return failed(env, key, partition, ErrorCode::corrupt_message, results);

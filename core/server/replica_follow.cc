@@ -39,8 +39,8 @@ ReplicaHost::Next ReplicaHost::on_fetched(const replica::FetchAnswer& answer,
         const bool corrupt = appended.outcome == storage::AppendOutcome::corrupt ||
                              appended.outcome == storage::AppendOutcome::misplaced;
         if (corrupt || appended.later_epoch)
-            context_.turn().state(
-                facts::CorruptReceived{partition_, log_->log_end(), state->leader()});
+            context_.turn().state(facts::CorruptReceived{
+                partition_, corrupt ? appended.base : log_->log_end(), state->leader()});
         if (appended.outcome != storage::AppendOutcome::appended) return Next::back_off;
         log_->maybe_flush(context_.env());
     }

@@ -69,16 +69,17 @@ Appended PartitionLog::append_as_leader(const Turn& turn, env::Disk& disk, const
 Appended PartitionLog::append_as_follower(const Turn& turn, env::Disk& disk, const Buffer& fetched,
                                           LeaderEpoch epoch) {
     Appended appended;
+    Offset next = log_end_;
     const auto refused = [&](AppendOutcome outcome) {
         appended = {};
         appended.outcome = outcome;
+        appended.base = next;
         return appended;
     };
     if (phase_ != LogPhase::open) return refused(AppendOutcome::offline);
     std::vector<Incoming> batches;
     ByteView rest = fetched;
     ByteView bytes;
-    Offset next = log_end_;
     LeaderEpoch latest = epochs_.latest_epoch();
     record::Peek peek;
     while ((peek = record::next_batch(rest, bytes)) == record::Peek::ok) {

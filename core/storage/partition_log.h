@@ -52,7 +52,7 @@ enum class AppendOutcome : std::uint8_t {
 
 struct Appended {
     AppendOutcome outcome = AppendOutcome::appended;
-    Offset base = no_offset;
+    Offset base = no_offset;  // as a follower, refused: where the first unsound batch should stand
     Offset last = no_offset;
     std::uint64_t bytes = 0;
     std::uint32_t batches = 0;

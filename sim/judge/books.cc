@@ -139,6 +139,8 @@ Appended append(PartitionBook& book, std::size_t slot, const facts::BatchAppende
         result.gap = fact.base_offset != replica.end;
     }
     for (DamagedRange& range : replica.damaged) {  // what was lost is replaced
+        // Rot lies amid what is sound: who writes above it has not replaced it.
+        if (range.kind == DamageKind::rot && fact.base_offset >= range.to) continue;
         if (range.from <= fact.base_offset) range.from = std::max(range.from, fact.last_offset + 1);
     }
     std::erase_if(replica.damaged, [](const DamagedRange& one) { return one.from >= one.to; });
@@ -249,6 +251,10 @@ std::vector<BatchId> damage(PartitionBook& book, std::size_t slot, const Damage&
             claimed.push_back(held.id);
         }
         spoil(book, slot, held, Health::bad);
+        if (kind == DamageKind::rot) {
+            replica.damaged.push_back({held.base, held.last + 1, kind, now, fault});
+            return;
+        }
         from = std::min(from, held.base);
         to = std::max(to, held.last + 1);
     };
@@ -314,6 +320,30 @@ void wipe(PartitionBook& book, std::size_t slot, FaultId fault, Instant now) {
     replica.flushed_max = Offset{0};
 }
 
+void roll_back(PartitionBook& book, std::size_t slot, const ReplicaBook& image, FaultId fault,
+               Instant now) {
+    const ReplicaBook before = book.replicas[slot];
+    // Up to here nothing changes.
+    Offset same = image.start;
+    for (std::size_t i = image.first; i < image.held.size(); ++i) {
+        const Held* held = before.at(image.held[i].base);
+        if (held == nullptr || held->id != image.held[i].id) break;
+        same = held->last + 1;
+    }
+    wipe(book, slot, fault, now);
+    ReplicaBook& replica = book.replicas[slot];
+    replica.damaged = image.damaged;
+    const Offset from = std::max(same, before.start);
+    if (from < before.end)
+        replica.damaged.push_back({from, before.end, DamageKind::wipe, now, fault});
+    replica.start = image.start;
+    replica.end = image.end;
+    for (std::size_t i = image.first; i < image.held.size(); ++i) put(book, slot, image.held[i]);
+    replica.flushed = replica.end;  // an image is whole
+    replica.flushed_max = image.flushed_max;
+    replica.matched = 0;
+}
+
 void doubt(PartitionBook& book, std::size_t slot, Instant now) {
     ReplicaBook& replica = book.replicas[slot];
     for (std::size_t i = replica.held.size(); i > replica.first; --i) {
@@ -321,6 +351,22 @@ void doubt(PartitionBook& book, std::size_t slot, Instant now) {
         if (held.appended != now) break;
         spoil(book, slot, held, Health::doubtful);
     }
+}
+
+bool holds_rotten(const ReplicaBook& replica, const Batch& batch, BatchId id) {
+    const Held* held = replica.at(batch.base);
+    const DamagedRange* damage = replica.damage_at(batch.base);
+    return held != nullptr && held->id == id && damage != nullptr &&
+           damage->kind == DamageKind::rot;
+}
+
+bool candidate_has_rot(const PartitionBook& book, const Batch& batch) {
+    for (std::size_t slot = 0; slot < book.replicas.size(); ++slot) {
+        const DamagedRange* damage = book.replicas[slot].damage_at(batch.base);
+        const bool rotten = damage != nullptr && damage->kind == DamageKind::rot;
+        if (rotten && (book.candidates & bit(slot)) != 0) return true;
+    }
+    return false;
 }
 
 void trust(PartitionBook& book, std::size_t slot) {

@@ -202,10 +202,17 @@ void undo_truncate(PartitionBook& book, std::size_t slot, const UndoneTruncate& 
 /// The log was opened up to `end` although the books end before: truncated batches came back.
 /// False if none of them explains it.
 bool extend_to(PartitionBook& book, std::size_t slot, Offset end);
+/// The replica has again what it had when `image` was taken, and nothing that came after it.
+void roll_back(PartitionBook& book, std::size_t slot, const ReplicaBook& image, FaultId fault,
+               Instant now);
 /// All files are gone.
 void wipe(PartitionBook& book, std::size_t slot, FaultId fault, Instant now);
 /// What was written at `now`, the turn of the kill, may be cut.
 void doubt(PartitionBook& book, std::size_t slot, Instant now);
+/// The batch is in the replica's log, and the medium has damaged its bytes there.
+bool holds_rotten(const ReplicaBook& replica, const Batch& batch, BatchId id);
+/// Of some replica that may lead the medium has damaged the batch.
+bool candidate_has_rot(const PartitionBook& book, const Batch& batch);
 /// Doubts are over: what the opened log holds is there.
 void trust(PartitionBook& book, std::size_t slot);
 

@@ -55,6 +55,12 @@ class Judge {
                        std::span<const UndoneTruncate> undone = {});
     /// Bytes at rest went bad under a running or stopped node.
     void on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damage);
+    /// Somebody has taken an image of the node's disk.
+    void on_image(BrokerId node, FaultId image);
+    /// The node's disk is as it was at that image. Its process has been killed before.
+    void on_rollback(Instant now, BrokerId node, FaultId image);
+    /// All files of these partitions are gone from the node. Its process has been killed before.
+    void on_lost(Instant now, BrokerId node, FaultId fault, std::span<const TopicPartition> lost);
     /// The process ended by itself: unproven until it registers with proof of a clean stop.
     void on_stop(Instant now, BrokerId node);
     void on_start(Instant now, BrokerId node, std::uint64_t incarnation);

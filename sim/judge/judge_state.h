@@ -40,6 +40,7 @@ struct Judge::State {
     RunCounts counts;
     std::map<TopicPartition, PartitionBook> books;
     PartitionBook* last = nullptr;
+    std::map<FaultId, std::map<TopicPartition, ReplicaBook>> images;  // of disks, by the fault
     std::size_t checker_kept = 0;
     std::uint64_t for_monitors = 0;  // facts that owe them a visit
     bool finished = false;

@@ -171,7 +171,8 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
         auto first = book.starts.upper_bound(batch.epoch);
         while (first != book.starts.end() && came_with(book, first->first, batch)) ++first;
         const bool known = first != book.starts.end();
-        if ((batch.good & bit(slot)) == 0 && (known || !damaged)) {
+        if ((batch.good & bit(slot)) == 0 && (known || !damaged) &&
+            !holds_rotten(leader, batch, id)) {
             const LeaderEpoch epoch = known ? first->first : book.leading_epoch;
             const ReplicaBook& decided =
                 known ? book.replicas[book.slot(book.leaders.at(epoch))] : leader;
@@ -186,6 +187,8 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
     batch.stranded = true;
     book.any_stranded = true;
     if (departure_lawful(book, batch, 0) && !book.durable_only()) return;
+    // Read as DUR no loss of power excuses it; what the medium did does.
+    if (candidate_has_rot(book, batch)) return;
     // A leader that does not know yet that an unclean election has deposed it: whoever takes up
     // that epoch shows what is lost.
     const auto newest =
@@ -375,6 +378,7 @@ void Ledger::leading(PartitionBook& book, const facts::Leading& fact, Instant no
         const BatchId id = book.promised[i];
         const Batch& batch = book.batches[id];
         if (!batch.live() || batch.epoch >= fact.epoch || (batch.good & bit(slot)) != 0) continue;
+        if (holds_rotten(book.replicas[slot], batch, id)) continue;
         override_batch(book, id, election, book.replicas[slot], fact.start, now);
     }
 }

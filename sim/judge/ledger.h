@@ -19,6 +19,8 @@
 //   they were damaged or stopped without proof. One that lagged behind and left a sufficient ISR
 //   costs nothing by itself, and Kafka 4.1 forgets it.
 // - A promise that is made after an override (by a deposed leader) is judged by it at once.
+// - Who leads with a copy that rot has damaged overrides nothing: the batch stands in its log, and
+//   the sound copies of others are kept. That it cannot be read is for liveness to find.
 // - With flush.messages=1, O3 and O4 need damage to what was synced (rot, a wipe).
 
 #include <span>

@@ -331,6 +331,10 @@ void Monitors::opened(PartitionBook& book, std::size_t slot, const facts::LogOpe
         const Held& held = replica.held[i];
         if (held.health != Health::bad) continue;
         if (!fact.clean && held.base < fact.recovery_point) continue;
+        // After a clean stop all of it lies below the recovery point, and rot there is found by
+        // who reads it.
+        const DamagedRange* damage = replica.damage_at(held.base);
+        if (fact.clean && damage != nullptr && damage->kind == DamageKind::rot) continue;
         red("I5",
             fmt::format("broker {} opened {} as {} and kept the damaged batch at offset {} ({} at "
                         "position {}), recovery point {}",

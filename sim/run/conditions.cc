@@ -41,7 +41,7 @@ void Conditions::release_disk(std::size_t broker) {
 void Conditions::add(const FaultEvent& fault) {
     for (const std::uint32_t target : fault.targets) {
         brokers_[target].faults.emplace(fault.id, fault);
-        if (fault.kind == FaultKind::disk_full)
+        if (fault.kind == FaultKind::disk_full || fault.kind == FaultKind::disk_full_late)
             brokers_[target].capacity[fault.id] =
                 world().disk_bytes(node(target)) + static_cast<std::uint64_t>(fault.amount);
     }
@@ -59,7 +59,10 @@ void Conditions::remove(const FaultEvent& fault) {
 void Conditions::apply(const FaultEvent& fault) {
     for (const std::uint32_t target : fault.targets) {
         switch (fault.kind) {
-            case FaultKind::slow_link: apply_links(target); break;
+            case FaultKind::slow_link:
+            case FaultKind::link_narrow:
+            case FaultKind::link_black_hole: apply_links(target); break;
+            case FaultKind::link_refused: apply_refusals(target); break;
             case FaultKind::clock_drift: apply_drift(target); break;
             default: apply_disk(target); break;
         }
@@ -81,6 +84,14 @@ void Conditions::apply_disk(std::size_t broker) {
                 options.capacity_bytes =
                     std::min(options.capacity_bytes, brokers_[broker].capacity.at(id));
                 break;
+            case FaultKind::disk_full_late:
+                options.allocates_late = true;
+                options.capacity_bytes =
+                    std::min(options.capacity_bytes, brokers_[broker].capacity.at(id));
+                break;
+            case FaultKind::disk_lies:
+                options.sync_lie_rate = std::max(options.sync_lie_rate, fault.amount);
+                break;
             default: break;
         }
     }
@@ -88,23 +99,45 @@ void Conditions::apply_disk(std::size_t broker) {
 }
 
 void Conditions::apply_links(std::size_t broker) {
-    const auto slowness = [this](std::size_t which) {
-        std::int64_t microseconds_more = 0;
-        for (const auto& [id, fault] : brokers_[which].faults)
-            if (fault.kind == FaultKind::slow_link) microseconds_more += fault.amount;
-        return microseconds_more;
+    const auto burden = [this](LinkOptions& options, std::size_t which) {
+        for (const auto& [id, fault] : brokers_[which].faults) {
+            const auto amount = static_cast<std::uint64_t>(fault.amount);
+            if (fault.kind == FaultKind::slow_link)
+                options.delay_base = options.delay_base + microseconds(fault.amount);
+            if (fault.kind == FaultKind::link_narrow)
+                options.bytes_per_second = options.bytes_per_second == 0
+                                               ? amount
+                                               : std::min(options.bytes_per_second, amount);
+            if (fault.kind == FaultKind::link_black_hole)
+                options.swallows_above = std::min(options.swallows_above, amount);
+        }
     };
-    const auto set = [&](NodeId other, std::int64_t more) {
-        LinkOptions options = plan_.network.link;
-        options.delay_base = options.delay_base + microseconds(more);
+    LinkOptions own = plan_.network.link;
+    burden(own, broker);
+    const auto set = [&](NodeId other, const LinkOptions& options) {
         world().set_link(node(broker), other, options);
         world().set_link(other, node(broker), options);
     };
-    const std::int64_t own = slowness(broker);
-    for (std::size_t other = 0; other < brokers_.size(); ++other)
-        if (other != broker) set(node(other), own + slowness(other));
+    for (std::size_t other = 0; other < brokers_.size(); ++other) {
+        if (other == broker) continue;
+        LinkOptions both = own;
+        burden(both, other);
+        set(node(other), both);
+    }
     set(cluster_.controller(), own);
     for (const NodeId client : cluster_.clients()) set(client, own);
+}
+
+void Conditions::apply_refusals(std::size_t broker) {
+    const auto& faults = brokers_[broker].faults;
+    const bool refused = std::any_of(faults.begin(), faults.end(), [](const auto& one) {
+        return one.second.kind == FaultKind::link_refused;
+    });
+    const auto set = [&](NodeId other) { world().refuse(other, node(broker), refused); };
+    for (const NodeId other : cluster_.brokers())
+        if (other != node(broker)) set(other);
+    set(cluster_.controller());
+    for (const NodeId client : cluster_.clients()) set(client);
 }
 
 void Conditions::apply_drift(std::size_t broker) {
@@ -130,6 +163,7 @@ void Conditions::clear() {
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         apply_disk(i);
         apply_drift(i);
+        apply_refusals(i);
         for (const NodeId other : cluster_.brokers())
             if (other != node(i)) world().set_link(node(i), other, network.link);
         for (const NodeId client : cluster_.clients()) {

@@ -33,6 +33,7 @@ class Conditions {
     void apply_disk(std::size_t broker);
     void apply_links(std::size_t broker);
     void apply_drift(std::size_t broker);
+    void apply_refusals(std::size_t broker);
     void apply(const FaultEvent& fault);
     [[nodiscard]] NodeId node(std::size_t broker) const { return cluster_.brokers()[broker]; }
     [[nodiscard]] World& world() { return cluster_.world(); }

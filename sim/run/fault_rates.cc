@@ -13,14 +13,16 @@ constexpr DrawDomain duration_domain = draw_domain("plan.fault.duration");
 constexpr DrawDomain target_domain = draw_domain("plan.fault.target");
 constexpr DrawDomain amount_domain = draw_domain("plan.fault.amount");
 constexpr DrawDomain pick_domain = draw_domain("plan.fault.pick");
+constexpr DrawDomain aim_domain = draw_domain("plan.fault.aim");
 
-/// One row a kind: events in an hour under weather, storm, power; the chance that the kind is on;
-/// the mean duration; how many brokers it hits.
+/// One row a kind: events in an hour under weather, storm, power, disk; the chance that the kind is
+/// on; the mean duration; how many brokers it hits.
 struct Row {
     FaultKind kind;
     std::int64_t weather;
     std::int64_t storm;
     std::int64_t power;
+    std::int64_t disk;
     std::int64_t on_rate;
     Duration mean;
     std::uint32_t targets;
@@ -28,32 +30,44 @@ struct Row {
 
 // clang-format off
 constexpr Row rows[] = {
-    {FaultKind::kill,                     60, 400, 120, 700'000, milliseconds(1'000), 1},
-    {FaultKind::kill_in_turn,             60, 400, 120, 700'000, milliseconds(1'000), 1},
-    {FaultKind::power_loss_one,            0, 200, 600, 700'000, milliseconds(1'000), 1},
-    {FaultKind::power_loss_some,           0,  60, 200, 700'000, milliseconds(1'000), 2},
-    {FaultKind::power_loss_all,            0,  60, 120, 700'000, milliseconds(1'000), 0},
-    {FaultKind::pause,                    60, 200,  20, 500'000, milliseconds(1'500), 1},
-    {FaultKind::partition_two_way,        30, 150,  20, 500'000, milliseconds(2'500), 1},
-    {FaultKind::partition_one_way,        30, 150,  20, 500'000, milliseconds(2'500), 1},
-    {FaultKind::isolate_from_controller,  30, 200,  40, 500'000, milliseconds(2'500), 1},
-    {FaultKind::isolate_clients,          10,  60,  10, 500'000, milliseconds(2'000), 1},
-    {FaultKind::connection_reset,        120, 900, 120, 500'000, milliseconds(0),     1},
-    {FaultKind::half_open,                30, 240,  30, 500'000, milliseconds(0),     1},
-    {FaultKind::link_stall,               60, 300,  60, 500'000, milliseconds(1'000), 2},
-    {FaultKind::connection_stall,         60, 600,  60, 500'000, milliseconds(1'000), 1},
-    {FaultKind::slow_link,                30, 100,  20, 500'000, milliseconds(4'000), 1},
-    {FaultKind::clock_step,               10,  60,  10, 500'000, milliseconds(0),     1},
-    {FaultKind::clock_drift,              10,  60,  10, 500'000, milliseconds(5'000), 1},
-    {FaultKind::disk_stall,                0,  60,  20, 500'000, milliseconds(1'000), 1},
-    {FaultKind::disk_slow,                20,  60,  20, 500'000, milliseconds(2'000), 1},
-    {FaultKind::disk_error_writes,         0,  30,  10, 400'000, milliseconds(300),   1},
-    {FaultKind::disk_error_syncs,          0,  30,  10, 400'000, milliseconds(1'000), 1},
-    {FaultKind::disk_full,                 0,  30,  10, 400'000, milliseconds(1'000), 1},
-    {FaultKind::move_leader,              60, 600, 240, 700'000, milliseconds(0),     1},
-    {FaultKind::elect_unclean,             0, 120, 120, 300'000, milliseconds(15'000), 0},
-    {FaultKind::clean_restart,            30, 100,  60, 500'000, milliseconds(500),   1},
-    {FaultKind::wipe,                      0, 120,  60, 300'000, milliseconds(1'000), 1},
+    {FaultKind::kill,                     60, 400, 120, 200, 700'000, milliseconds(1'000), 1},
+    {FaultKind::kill_in_turn,             60, 400, 120, 200, 700'000, milliseconds(1'000), 1},
+    {FaultKind::power_loss_one,            0, 200, 600, 200, 700'000, milliseconds(1'000), 1},
+    {FaultKind::power_loss_some,           0,  60, 200,  60, 700'000, milliseconds(1'000), 2},
+    {FaultKind::power_loss_all,            0,  60, 120,  30, 700'000, milliseconds(1'000), 0},
+    {FaultKind::pause,                    60, 200,  20,  30, 500'000, milliseconds(1'500), 1},
+    {FaultKind::partition_two_way,        30, 150,  20,  20, 500'000, milliseconds(2'500), 1},
+    {FaultKind::partition_one_way,        30, 150,  20,   0, 500'000, milliseconds(2'500), 1},
+    {FaultKind::isolate_from_controller,  30, 200,  40,  40, 500'000, milliseconds(2'500), 1},
+    {FaultKind::isolate_clients,          10,  60,  10,   0, 500'000, milliseconds(2'000), 1},
+    {FaultKind::connection_reset,        120, 900, 120,  60, 500'000, milliseconds(0),     1},
+    {FaultKind::half_open,                30, 240,  30,   0, 500'000, milliseconds(0),     1},
+    {FaultKind::link_stall,               60, 300,  60,  30, 500'000, milliseconds(1'000), 2},
+    {FaultKind::connection_stall,         60, 600,  60,  30, 500'000, milliseconds(1'000), 1},
+    {FaultKind::slow_link,                30, 100,  20,   0, 500'000, milliseconds(4'000), 1},
+    {FaultKind::clock_step,               10,  60,  10,   0, 500'000, milliseconds(0),     1},
+    {FaultKind::clock_drift,              10,  60,  10,   0, 500'000, milliseconds(5'000), 1},
+    {FaultKind::disk_stall,                0,  60,  20, 120, 500'000, milliseconds(1'000), 1},
+    {FaultKind::disk_slow,                20,  60,  20, 120, 500'000, milliseconds(2'000), 1},
+    {FaultKind::disk_error_writes,         0,  30,  10,  60, 400'000, milliseconds(300),   1},
+    {FaultKind::disk_error_syncs,          0,  30,  10,  60, 400'000, milliseconds(1'000), 1},
+    {FaultKind::disk_full,                 0,  30,  10,  60, 400'000, milliseconds(1'000), 1},
+    {FaultKind::move_leader,              60, 600, 240, 300, 700'000, milliseconds(0),     1},
+    {FaultKind::elect_unclean,             0, 120, 120,  30, 300'000, milliseconds(15'000), 0},
+    {FaultKind::clean_restart,            30, 100,  60, 240, 500'000, milliseconds(500),   1},
+    {FaultKind::wipe,                      0, 120,  60,  60, 300'000, milliseconds(1'000), 1},
+    {FaultKind::disk_rot,                  0,   0,   0, 240, 600'000, milliseconds(0),     1},
+    {FaultKind::disk_unreadable,           0,   0,   0, 120, 400'000, milliseconds(8'000), 1},
+    {FaultKind::disk_misdirect,            0,   0,   0,  60, 300'000, milliseconds(0),     1},
+    {FaultKind::disk_lies,                 0,   0,   0, 120, 400'000, milliseconds(4'000), 1},
+    {FaultKind::disk_full_late,            0,   0,   0,  60, 300'000, milliseconds(1'500), 1},
+    {FaultKind::disk_write_back,           0,   0,   0, 120, 400'000, milliseconds(0),     1},
+    {FaultKind::disk_rollback,             0,   0,   0,  60, 300'000, milliseconds(1'000), 1},
+    {FaultKind::disk_swap,                 0,   0,   0,  40, 300'000, milliseconds(1'500), 2},
+    {FaultKind::disk_lost_directory,       0,   0,   0,  60, 300'000, milliseconds(1'000), 1},
+    {FaultKind::link_narrow,               0,   0,   0,  40, 500'000, milliseconds(4'000), 1},
+    {FaultKind::link_black_hole,           0,   0,   0,  40, 500'000, milliseconds(4'000), 1},
+    {FaultKind::link_refused,              0,   0,   0,  40, 500'000, milliseconds(2'000), 1},
 };
 // clang-format on
 static_assert(std::size(rows) == fault_kind_count);
@@ -72,7 +86,12 @@ std::int64_t amount_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
         case FaultKind::disk_slow: return between(3, 100);
         case FaultKind::disk_error_writes: return between(50'000, 1'000'000);
         case FaultKind::disk_error_syncs: return between(200'000, 1'000'000);
-        case FaultKind::disk_full: return between(0, 4'000);
+        case FaultKind::disk_full:
+        case FaultKind::disk_full_late: return between(0, 4'000);
+        case FaultKind::disk_lies: return between(200'000, 1'000'000);
+        case FaultKind::disk_rollback: return between(500, 10'000) * 1'000'000;
+        case FaultKind::link_narrow: return between(2'000, 200'000);
+        case FaultKind::link_black_hole: return between(150, 2'000);
         default: return 0;
     }
 }
@@ -99,9 +118,28 @@ bool hits_surely(FaultKind kind) {
         case FaultKind::clock_step:
         case FaultKind::clock_drift:
         case FaultKind::clean_restart:
-        case FaultKind::wipe: return true;
+        case FaultKind::wipe:
+        case FaultKind::disk_lies:
+        case FaultKind::disk_rollback: return true;
         default: return false;
     }
+}
+
+/// Half of what befalls single files befalls logs.
+DiskAim aim_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
+    DiskAim aim;
+    switch (kind) {
+        case FaultKind::disk_rot:
+        case FaultKind::disk_unreadable:
+        case FaultKind::disk_misdirect:
+        case FaultKind::disk_write_back: break;
+        default: return aim;
+    }
+    constexpr auto files = static_cast<std::uint64_t>(DiskAim::File::count_);
+    aim.file = draws.happens(500'000, aim_domain, id, 0)
+                   ? DiskAim::File::log
+                   : static_cast<DiskAim::File>(draws.below(files, aim_domain, id, 1));
+    return aim;
 }
 
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
@@ -125,6 +163,7 @@ FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Insta
     }
     fault.amount = amount_of(draws, row.kind, entity);
     fault.draw = draws.word(pick_domain, entity, 0);
+    fault.aim = aim_of(draws, row.kind, entity);
     return fault;
 }
 
@@ -136,6 +175,7 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
         case Profile::weather: return row.weather;
         case Profile::storm: return row.storm;
         case Profile::power: return row.power;
+        case Profile::disk: return row.disk;
         default: return 0;
     }
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "sim/run/disk_troubles.h"
+
 namespace klamm::sim {
 
 namespace {
@@ -20,23 +22,6 @@ bool telling(const facts::Fact& fact) {
            std::holds_alternative<facts::BrokerRegistered>(fact) ||
            std::holds_alternative<facts::BrokerFencing>(fact) ||
            std::holds_alternative<facts::CorruptReceived>(fact);
-}
-
-std::vector<Damage> damages_of(const DamageReport& report) {
-    std::vector<Damage> all;
-    for (const FileDamage& file : report.files) {
-        const auto path = segment_path(file.path);
-        if (!path.has_value() || path->topic != "trial") continue;
-        Damage damage;
-        damage.partition = {trial_topic, path->partition};
-        damage.segment_base = path->base;
-        for (const ByteRange& range : file.changed) damage.ranges.push_back({range.from, range.to});
-        damage.synced_length = file.synced_length;
-        damage.length_before = file.length_before;
-        damage.length_after = file.length_after;
-        all.push_back(std::move(damage));
-    }
-    return all;
 }
 
 std::vector<UndoneTruncate> undone_of(const World& world, NodeId node, const DamageReport& report) {
@@ -102,7 +87,7 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
     if (broker < 0) return;
     const Instant now = cluster_.world().now();
     const BrokerId id = cluster_.id_of(node);
-    std::vector<Damage> damages = damages_of(report);
+    std::vector<Damage> damages = damages_of(report.files);
     if (slips(hooks_.slip, Slip::damage_untold)) damages.clear();
     const FaultId fault =
         watch_ != nullptr ? watch_->crashed(static_cast<std::size_t>(broker), kind, report.any())
@@ -113,6 +98,12 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
             fmt::format("; segment {} from {} to {} bytes, synced {}", damage.segment_base.value,
                         damage.length_before, damage.length_after, damage.synced_length);
     note(cluster_.world().name(node), std::move(text));
+    if (watch_ != nullptr) {
+        const FaultId medium = watch_->disk_fault(static_cast<std::size_t>(broker));
+        for (const auto& by_medium :
+             {wrong_above_syncs(report.blemished), lied_about(report.files)})
+            if (!by_medium.empty()) judge_.on_rot(now, id, medium, by_medium);
+    }
     switch (kind) {
         case CrashKind::kill: judge_.on_kill(now, id, fault, damages); break;
         case CrashKind::power:
@@ -121,6 +112,18 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
             break;
         case CrashKind::wipe: judge_.on_wipe(now, id, fault); break;
     }
+    look();
+}
+
+void Listener::on_misdirected(NodeId node, const FileDamage& file) {
+    if (hooks_.observer != nullptr) hooks_.observer->on_misdirected(node, file);
+    if (director_ != nullptr) director_->on_misdirected(node, file);
+    const std::int32_t broker = cluster_.broker_index(node);
+    if (broker < 0 || watch_ == nullptr) return;
+    FileDamage hit = file;  // while the process lives, nothing above is lost
+    hit.synced_length = hit.answered_length = file.length_before;
+    judge_.on_rot(cluster_.world().now(), cluster_.id_of(node),
+                  watch_->went_astray(static_cast<std::size_t>(broker)), damages_of({hit}));
     look();
 }
 

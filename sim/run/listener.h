@@ -22,6 +22,8 @@ class CrashWatch {
     /// The fault that kills this broker now; fault_none if it is none of them.
     virtual FaultId crashed(std::size_t broker, CrashKind kind, bool damaged) = 0;
     virtual void stopped(std::size_t broker, int status) = 0;
+    /// The fault by which a write of this broker went astray now.
+    virtual FaultId went_astray(std::size_t broker) = 0;
     virtual void committed(const facts::PartitionCommitted& fact) = 0;
     /// The fault behind a disk that failed.
     [[nodiscard]] virtual FaultId disk_fault(std::size_t broker) const = 0;
@@ -40,6 +42,7 @@ class Listener final : public WorldObserver {
     void on_start(NodeId node, std::uint64_t incarnation) override;
     void on_stop(NodeId node, int status) override;
     void on_crash(NodeId node, CrashKind kind, const DamageReport& report) override;
+    void on_misdirected(NodeId node, const FileDamage& file) override;
     void on_log(NodeId node, env::ShardIndex shard, Instant time, std::string_view line) override;
     void on_turn_end(NodeId node, env::ShardIndex shard) override;
 

@@ -55,6 +55,18 @@ enum class FaultKind : std::uint8_t {
     elect_unclean,            // an administrator's, once nobody leads, within `duration`
     clean_restart,            // asked to stop; started again `duration` after it has
     wipe,                     // kill, and the disk is empty at the next start
+    disk_rot,                 // bytes of a file read as others, for good; see `aim`
+    disk_unreadable,          // bytes of a file cannot be read for `duration`; see `aim`
+    disk_misdirect,           // the next write of a file lands elsewhere in it; see `aim`
+    disk_lies,                // `amount` of a million syncs answer ok and do nothing
+    disk_full_late,           // as disk_full, but found by syncs
+    disk_write_back,          // writing back what is dirty of a file fails unasked; see `aim`
+    disk_rollback,            // kill, and the disk is as it was `amount` nanoseconds before
+    disk_swap,                // the targets are killed and have each other's disk for `duration`
+    disk_lost_directory,      // kill, and one log directory is empty at the next start
+    link_narrow,              // the target's links let `amount` bytes a second through
+    link_black_hole,          // the target's links swallow packets above `amount` bytes
+    link_refused,             // who connects to the target is turned away
     count_,
 };
 constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::count_);
@@ -73,6 +85,27 @@ constexpr FaultId fault_id(FaultKind kind, std::uint32_t n) {
 constexpr std::int64_t kill_keeps_nothing = 1;
 constexpr std::int64_t kill_keeps_all = 2;
 
+/// Which bytes of a disk a fault is aimed at. What is left open is drawn among what there is.
+struct DiskAim {
+    enum class File : std::uint8_t {
+        any,
+        log,
+        index,
+        time_index,
+        snapshot,         // of producers
+        epochs,           // leader-epoch-checkpoint
+        metadata,         // partition.metadata and meta.properties
+        recovery_points,  // recovery-point-offset-checkpoint
+        watermarks,       // replication-offset-checkpoint
+        count_,
+    };
+    enum class Batch : std::uint8_t { any, plain, idempotent, compressed, control, first, last };
+    File file = File::any;
+    Batch batch = Batch::any;     // of a log
+    std::int32_t partition = -1;  // -1: any
+    friend bool operator==(const DiskAim&, const DiskAim&) = default;
+};
+
 struct FaultEvent {
     FaultId id = fault_none;
     FaultKind kind = FaultKind::kill;
@@ -81,13 +114,14 @@ struct FaultEvent {
     std::vector<std::uint32_t> targets;  // indices of brokers
     std::int64_t amount = 0;             // see FaultKind
     std::uint64_t draw = 0;              // picks among what is there when it falls
+    DiskAim aim = {};
 
     friend bool operator==(const FaultEvent&, const FaultEvent&) = default;
 };
 /// "12.304s kill broker-2 for 1.200s"
 std::string to_string(const FaultEvent& fault);
 
-enum class Profile : std::uint8_t { calm, weather, storm, power, count_ };
+enum class Profile : std::uint8_t { calm, weather, storm, power, disk, count_ };
 const char* to_string(Profile profile);
 std::optional<Profile> profile_from_name(std::string_view name);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/table.h"
+#include "sim/run/disk_aim.h"
 #include "sim/run/plan.h"
 
 namespace klamm::sim {
@@ -39,10 +40,22 @@ constexpr std::array<const char*, fault_kind_count> fault_names = {
     "elect-unclean",
     "clean-restart",
     "wipe",
+    "disk-rot",
+    "disk-unreadable",
+    "disk-misdirect",
+    "disk-lies",
+    "disk-full-late",
+    "disk-write-back",
+    "disk-rollback",
+    "disk-swap",
+    "disk-lost-directory",
+    "link-narrow",
+    "link-black-hole",
+    "link-refused",
 };
 
 constexpr std::array<const char*, static_cast<std::size_t>(Profile::count_)> profile_names = {
-    "calm", "weather", "storm", "power"};
+    "calm", "weather", "storm", "power", "disk"};
 
 /// Rows of these scopes that are not at their default.
 nlohmann::json options_json(const config::Owners& owners,
@@ -105,6 +118,7 @@ std::string to_string(const FaultEvent& fault) {
     std::string text =
         fmt::format("{} {}", thousandths(fault.at.nanoseconds), to_string(fault.kind));
     for (const std::uint32_t target : fault.targets) text += fmt::format(" broker-{}", target + 1);
+    text += to_string(fault.aim);
     if (fault.duration.nanoseconds > 0)
         text += fmt::format(" for {}", thousandths(fault.duration.nanoseconds));
     if (fault.amount != 0) text += fmt::format(" ({})", fault.amount);
@@ -117,7 +131,8 @@ nlohmann::json to_json(const FaultEvent& fault) {
             {"at_ns", fault.at.nanoseconds},
             {"duration_ns", fault.duration.nanoseconds},
             {"targets", fault.targets},
-            {"amount", fault.amount}};
+            {"amount", fault.amount},
+            {"aim", to_string(fault.aim)}};
 }
 
 nlohmann::json to_json(const RunPlan& plan) {

@@ -13,7 +13,10 @@ constexpr DrawDomain heal_domain = draw_domain("run.start_after_healing");
 /// From a decision of the metadata node to its record being committed, at the very most.
 constexpr Duration record_delay_max = seconds(1);
 
-enum class Tag : std::uint64_t { fall = 1, end = 2, start = 3 };
+/// How long a machine is down in which another's disk is put.
+constexpr Duration swap_takes = milliseconds(200);
+
+enum class Tag : std::uint64_t { fall = 1, end = 2, start = 3, image = 4 };
 
 std::uint64_t tag(Tag what, std::int64_t which) {
     return fold64(static_cast<std::uint64_t>(what), static_cast<std::uint64_t>(which));
@@ -26,7 +29,8 @@ bool is_cut(FaultKind kind) {
 
 bool is_disk(FaultKind kind) {
     return kind == FaultKind::disk_error_writes || kind == FaultKind::disk_error_syncs ||
-           kind == FaultKind::disk_full;
+           kind == FaultKind::disk_full || kind == FaultKind::disk_full_late ||
+           kind == FaultKind::disk_lies;
 }
 
 }  // namespace
@@ -40,22 +44,28 @@ Storm::Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& 
       hooks_(hooks),
       result_(result),
       conditions_(cluster, plan.cluster),
+      disks_(cluster, judge),
       brokers_(cluster.brokers().size()) {}
 
 void Storm::begin() {
     for (const FaultEvent& fault : plan_.faults) {
         ++result_.planned[static_cast<std::size_t>(fault.kind)];
         world().schedule(fault.at, tag(Tag::fall, fault.id), [this, &fault] { fall(fault); });
+        if (fault.kind == FaultKind::disk_rollback)
+            world().schedule(std::max(world().now(), fault.at - nanoseconds(fault.amount)),
+                             tag(Tag::image, fault.id), [this, &fault] { remember(fault); });
     }
 }
 
-void Storm::fall(const FaultEvent& fault) {
-    if (healed_ || !strike(fault)) return;
-    const bool crash = fault.kind == FaultKind::kill || fault.kind == FaultKind::wipe ||
-                       fault.kind == FaultKind::power_loss_one ||
-                       fault.kind == FaultKind::power_loss_some ||
-                       fault.kind == FaultKind::power_loss_all;
+bool Storm::fall(const FaultEvent& fault) {
+    if (healed_ || !strike(fault)) return false;
+    const bool crash =
+        fault.kind == FaultKind::kill || fault.kind == FaultKind::wipe ||
+        fault.kind == FaultKind::power_loss_one || fault.kind == FaultKind::power_loss_some ||
+        fault.kind == FaultKind::power_loss_all || fault.kind == FaultKind::disk_rot ||
+        fault.kind == FaultKind::disk_rollback || fault.kind == FaultKind::disk_lost_directory;
     fired(fault, !crash);
+    return true;
 }
 
 void Storm::fired(const FaultEvent& fault, bool tell_judge) {
@@ -68,6 +78,11 @@ void Storm::fired(const FaultEvent& fault, bool tell_judge) {
 
 bool Storm::strike(const FaultEvent& fault) {
     if (is_cut(fault.kind)) return strike_cut(fault);
+    // A disk in the wrong machine is left alone, and so are the files of a process that runs on it.
+    const auto away = [this](std::uint32_t target) { return disks_.away(target); };
+    const bool at_disk = DiskTroubles::handles(fault.kind) || fault.kind == FaultKind::wipe;
+    if (at_disk && std::any_of(fault.targets.begin(), fault.targets.end(), away)) return false;
+    if (DiskTroubles::handles(fault.kind)) return strike_disk(fault);
     switch (fault.kind) {
         case FaultKind::kill:
         case FaultKind::kill_in_turn:
@@ -230,8 +245,46 @@ bool Storm::strike_condition(const FaultEvent& fault) {
     return true;
 }
 
+bool Storm::strike_disk(const FaultEvent& fault) {
+    for (const std::uint32_t target : fault.targets) brokers_[target].disk_fault = fault.id;
+    if (!DiskTroubles::kills(fault.kind)) {
+        const bool hit = disks_.strike(fault);
+        if (hit && fault.kind == FaultKind::disk_unreadable)
+            world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
+                             [this, &fault] { end(fault); });
+        return hit;
+    }
+    current_ = &fault;
+    const bool hit = disks_.strike(fault);
+    current_ = nullptr;
+    const bool swap = fault.kind == FaultKind::disk_swap;
+    if (hit)
+        for (const std::uint32_t target : fault.targets)
+            start_later(target, swap ? swap_takes : fault.duration);
+    if (hit && swap)
+        world().schedule(world().now() + fault.duration, tag(Tag::end, fault.id),
+                         [this, &fault] { end(fault); });
+    return hit;
+}
+
+void Storm::end_swap(const FaultEvent& fault) {
+    current_ = &fault;
+    disks_.end(fault);
+    current_ = nullptr;
+    for (const std::uint32_t target : fault.targets) start_later(target, swap_takes);
+}
+
+FaultId Storm::went_astray(std::size_t broker) {
+    const FaultEvent* fault = disks_.went_astray(broker);
+    if (fault == nullptr) return fault_none;
+    fired(*fault, false);
+    return fault->id;
+}
+
 void Storm::end(const FaultEvent& fault) {
     if (healed_) return;
+    if (fault.kind == FaultKind::disk_swap) return end_swap(fault);
+    if (DiskTroubles::handles(fault.kind)) return disks_.end(fault);
     if (is_cut(fault.kind)) {
         for (const auto& [from, to] : pairs_of(fault)) conditions_.mend(from, to);
     } else if (fault.kind == FaultKind::pause) {
@@ -323,6 +376,7 @@ void Storm::heal(const std::vector<std::uint32_t>& left_down) {
     if (slips(hooks_.slip, Slip::healing_left_out)) return;
     healed_ = true;
     conditions_.clear();
+    disks_.heal();
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         world().disarm(node(i));
         brokers_[i].armed = nullptr;  // what kills it from here on is no fault

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/run/conditions.h"
+#include "sim/run/disk_troubles.h"
 #include "sim/run/listener.h"
 #include "sim/run/run.h"
 
@@ -23,8 +24,10 @@ class Storm final : public CrashWatch {
 
     /// Puts all faults into the world's calendar.
     void begin();
-    /// Lets this fault fall now; it must live as long as the storm.
-    void fall(const FaultEvent& fault);
+    /// Lets this fault fall now; it must live as long as the storm. Whether it hit something.
+    bool fall(const FaultEvent& fault);
+    /// Keeps what the disk of the fault's target holds now, for its rollback.
+    void remember(const FaultEvent& fault) { disks_.remember(fault); }
     /// Ends what this fault did, before its time.
     void end(const FaultEvent& fault);
     using Pairs = std::vector<std::pair<NodeId, NodeId>>;  // from, to
@@ -40,6 +43,7 @@ class Storm final : public CrashWatch {
 
     FaultId crashed(std::size_t broker, CrashKind kind, bool damaged) override;
     void stopped(std::size_t broker, int status) override;
+    FaultId went_astray(std::size_t broker) override;
     void committed(const facts::PartitionCommitted& fact) override;
     [[nodiscard]] FaultId disk_fault(std::size_t broker) const override;
 
@@ -59,6 +63,8 @@ class Storm final : public CrashWatch {
     bool strike_cut(const FaultEvent& fault);
     bool strike_connection(const FaultEvent& fault);
     bool strike_condition(const FaultEvent& fault);
+    bool strike_disk(const FaultEvent& fault);
+    void end_swap(const FaultEvent& fault);
     void fired(const FaultEvent& fault, bool tell_judge);
     /// The pairs that a cut affects, each in both directions unless it is one-way.
     [[nodiscard]] std::vector<std::pair<NodeId, NodeId>> pairs_of(const FaultEvent& fault) const;
@@ -73,6 +79,7 @@ class Storm final : public CrashWatch {
     const RunHooks& hooks_;
     RunResult& result_;
     Conditions conditions_;
+    DiskTroubles disks_;
     std::vector<Broker> brokers_;
     const FaultEvent* current_ = nullptr;       // that kills or cuts power at this moment
     std::set<std::size_t> power_hit_;           // by the current one

@@ -15,6 +15,7 @@ constexpr Duration until_healed = seconds(100'000);
 constexpr Duration election_patience = seconds(10);
 /// Numbers of faults that no drawn plan reaches.
 constexpr std::uint32_t first_number = 5'000;
+constexpr DrawDomain place_domain = draw_domain("scenario.place");
 
 std::uint64_t tag_of(std::size_t line, std::uint64_t what) {
     return fold64(0x7363'656e'6172'696fULL, fold64(line, what));
@@ -70,9 +71,10 @@ void Deeds::act(const Deed& deed, std::uint64_t key, std::size_t line) {
         case Verb::configure: administer(deed, key, line); return;
         case Verb::power: power(deed, resolve(deed.who, key, line), line); return;
         case Verb::slow:
+        case Verb::links:
         case Verb::disk:
         case Verb::clock:
-            for (const NodeId node : resolve(deed.who, key, line)) condition(deed, node, line);
+            for (const NodeId node : resolve(deed.who, key, line)) condition(deed, node, key, line);
             return;
         default: process(deed, resolve(deed.who, key, line), line); return;
     }
@@ -155,10 +157,46 @@ void Deeds::take_back(NodeId node, bool pauses, std::size_t line) {
     if (faults.size() == before) miss(line, world().name(node) + " has nothing to end");
 }
 
-void Deeds::condition(const Deed& deed, NodeId node, std::size_t line) {
+/// What befalls files or whole disks; the process need not run.
+void Deeds::medium(const Deed& deed, std::size_t broker, std::uint64_t key, std::size_t line) {
+    std::vector<std::uint32_t> targets{static_cast<std::uint32_t>(broker)};
+    if (deed.kind == FaultKind::disk_swap) {
+        const std::vector<NodeId> others = resolve(deed.other, key + 1, line);
+        const std::int32_t other = others.empty() ? -1 : cluster_.broker_index(others.front());
+        if (other < 0 || static_cast<std::size_t>(other) == broker)
+            return miss(line, "there is no other disk to swap with");
+        targets.push_back(static_cast<std::uint32_t>(other));
+    }
+    FaultEvent* fault = nullptr;
+    if (deed.kind == FaultKind::disk_rollback && !deed.remember) {
+        const auto remembered = remembered_.find(broker);
+        if (remembered == remembered_.end()) return miss(line, "nothing of it is remembered");
+        fault = remembered->second;
+        fault->at = world().now();
+        fault->duration = deed.lasting.value_or(until_healed);
+        remembered_.erase(remembered);
+    } else {
+        fault =
+            &make(deed.remember ? FaultKind::disk_rollback : deed.kind, std::move(targets), deed);
+    }
+    if (deed.remember) {
+        remembered_[broker] = fault;
+        return storm_.remember(*fault);
+    }
+    fault->aim = deed.aim;
+    fault->draw = world().draws().word(place_domain, key, 0);
+    if (deed.kind == FaultKind::disk_unreadable || deed.kind == FaultKind::disk_swap)
+        lasting_[broker].push_back(fault);
+    const bool later = deed.kind == FaultKind::disk_misdirect;
+    if (!storm_.fall(*fault) && !later) miss(line, "nothing on its disk is as it is aimed at");
+}
+
+void Deeds::condition(const Deed& deed, NodeId node, std::uint64_t key, std::size_t line) {
     const std::int32_t broker = cluster_.broker_index(node);
     if (broker < 0) return miss(line, world().name(node) + " is no broker");
     if (deed.well) return take_back(node, false, line);
+    if (deed.verb == Verb::disk && (deed.remember || DiskTroubles::handles(deed.kind)))
+        return medium(deed, static_cast<std::size_t>(broker), key, line);
     if (!world().alive(node) && deed.kind != FaultKind::clock_step)
         return miss(line, world().name(node) + " is down");
     const FaultEvent& fault = make(deed.kind, {static_cast<std::uint32_t>(broker)}, deed);

@@ -39,7 +39,8 @@ class Deeds {
     void links(const Deed& deed, std::uint64_t key, std::size_t line);
     void mend(const Pairs& pairs);
     void administer(const Deed& deed, std::uint64_t key, std::size_t line);
-    void condition(const Deed& deed, NodeId node, std::size_t line);
+    void condition(const Deed& deed, NodeId node, std::uint64_t key, std::size_t line);
+    void medium(const Deed& deed, std::size_t broker, std::uint64_t key, std::size_t line);
     FaultEvent& make(FaultKind kind, std::vector<std::uint32_t> targets, const Deed& deed);
     [[nodiscard]] std::vector<NodeId> resolve(const Whos& whos, std::uint64_t key,
                                               std::size_t line);
@@ -54,6 +55,7 @@ class Deeds {
     std::map<FaultKind, std::uint32_t> made_;
     std::multiset<std::pair<NodeId, NodeId>> cuts_;
     std::map<std::size_t, std::vector<const FaultEvent*>> lasting_;  // by broker: pauses, disks
+    std::map<std::size_t, FaultEvent*> remembered_;                  // rollbacks, by broker
     std::set<NodeId> paused_;                                        // no brokers
     std::vector<std::string> misses_;
 };

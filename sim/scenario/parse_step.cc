@@ -15,7 +15,7 @@ namespace klamm::sim {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Verb>, 19> verbs{{
+constexpr std::array<std::pair<std::string_view, Verb>, 20> verbs{{
     {"name", Verb::name},
     {"kill", Verb::kill},
     {"kill_in_write", Verb::kill_in_write},
@@ -30,6 +30,7 @@ constexpr std::array<std::pair<std::string_view, Verb>, 19> verbs{{
     {"stall", Verb::stall},
     {"slow", Verb::slow},
     {"reset", Verb::reset},
+    {"links", Verb::links},
     {"disk", Verb::disk},
     {"clock", Verb::clock},
     {"move_leader", Verb::move_leader},
@@ -45,6 +46,12 @@ constexpr std::array<std::pair<std::string_view, Step::When>, 5> whens{{
     {"after", Step::When::after},
 }};
 
+/// Of a disk's troubles: rot and what went astray stay as they are.
+bool disk_may_last(const Deed& deed) {
+    return !deed.well && !deed.remember && deed.kind != FaultKind::disk_rot &&
+           deed.kind != FaultKind::disk_misdirect && deed.kind != FaultKind::disk_write_back;
+}
+
 /// Deeds that may end by themselves.
 bool may_last(const Deed& deed) {
     switch (deed.verb) {
@@ -58,7 +65,8 @@ bool may_last(const Deed& deed) {
         case Verb::stall:
         case Verb::slow:
         case Verb::elect_unclean: return true;
-        case Verb::disk: return !deed.well;
+        case Verb::links: return true;
+        case Verb::disk: return disk_may_last(deed);
         case Verb::clock: return deed.kind == FaultKind::clock_drift;
         default: return false;
     }
@@ -219,22 +227,6 @@ void StepReader::cut(const Located& from, Deed& deed) const {
     deed.other = whos(both ? *other : *to);
 }
 
-void StepReader::disk(const Located& from, Deed& deed) const {
-    deed.who = {who(*from.find("of"))};
-    if (from.members.size() != 2)
-        throw ParseError{from.line, "\"disk\": expected \"of\" and one kind of trouble"};
-    const LocatedMember& what = from.members[from.members[0].key == "of" ? 1 : 0];
-    if (what.value.kind == Located::Kind::boolean && !what.value.boolean)
-        throw ParseError{what.line, fmt::format("\"{}\": expected true", what.key)};
-    deed.amount = what.value.integer;
-    if (what.key == "stalls") deed.kind = FaultKind::disk_stall;
-    if (what.key == "slower") deed.kind = FaultKind::disk_slow;
-    if (what.key == "fails_writes") deed.kind = FaultKind::disk_error_writes;
-    if (what.key == "fails_syncs") deed.kind = FaultKind::disk_error_syncs;
-    if (what.key == "full_after") deed.kind = FaultKind::disk_full;
-    deed.well = what.key == "well";
-}
-
 void StepReader::clock(const Located& from, Deed& deed) const {
     deed.who = {who(*from.find("of"))};
     const Located* steps = from.find("steps");
@@ -291,6 +283,7 @@ Deed StepReader::deed(const Located& from, bool by_chance) {
             case Verb::mend:
             case Verb::stall:
             case Verb::reset: cut(value, deed); break;
+            case Verb::links: links(value, deed); break;
             case Verb::disk: disk(value, deed); break;
             case Verb::clock: clock(value, deed); break;
             case Verb::configure: configure(value, deed); break;

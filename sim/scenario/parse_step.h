@@ -32,6 +32,7 @@ class StepReader {
     Deed deed(const Located& from, bool by_chance);
     void cut(const Located& from, Deed& deed) const;
     void disk(const Located& from, Deed& deed) const;
+    void links(const Located& from, Deed& deed) const;
     void clock(const Located& from, Deed& deed) const;
     void configure(const Located& from, Deed& deed) const;
     [[nodiscard]] Who who(const Located& from) const;

@@ -76,6 +76,7 @@ enum class Verb : std::uint8_t {
     stall,
     slow,
     reset,
+    links,
     disk,
     clock,
     move_leader,
@@ -92,8 +93,10 @@ struct Deed {
     bool all = false;                            // mend: everything
     std::optional<Duration> lasting;             // else until it is taken back, or the healing
     std::map<std::string, Who> names;            // name
-    FaultKind kind = FaultKind::kill;            // disk, clock: which
+    FaultKind kind = FaultKind::kill;            // disk, clock, links: which
     bool well = false;                           // disk: takes back what was done to it
+    bool remember = false;                       // disk: keeps what it holds
+    DiskAim aim = {};                            // disk: which file
     std::int64_t amount = 0;                     // as FaultEvent
     std::int32_t partition = 0;                  // move_leader, elect_unclean
     std::map<std::string, std::string> options;  // configure: of the topic

@@ -58,6 +58,27 @@ constexpr std::array slow_keys{
     KeySpec{"who", Form::who, "the broker whose links are slow", true},
     KeySpec{"by", Form::duration, "what each packet takes more", true},
 };
+constexpr std::array link_keys{
+    KeySpec{"who", Form::who, "the broker whose links they are", true},
+    KeySpec{"bytes_per_second",
+            Form::integer,
+            "all connections of a link together get no more through",
+            false,
+            nullptr,
+            {},
+            100},
+    KeySpec{"swallow_above",
+            Form::integer,
+            "packets of more bytes never arrive, nor what follows them on their connection",
+            false,
+            nullptr,
+            {},
+            1},
+    KeySpec{"refused", Form::flag, "whoever connects to it is turned away"},
+};
+constexpr ObjectSpec links_spec{"what links do", "Of all links of a broker; one of them.",
+                                link_keys};
+
 constexpr ObjectSpec slow_spec{"a slow link", "All links of a broker.", slow_keys};
 
 constexpr std::array disk_keys{
@@ -88,9 +109,44 @@ constexpr std::array disk_keys{
             nullptr,
             {},
             0},
+    KeySpec{"full_at_sync_after",
+            Form::integer,
+            "the same, but found by syncs: writes go through",
+            false,
+            nullptr,
+            {},
+            0},
+    KeySpec{"lies",
+            Form::integer,
+            "so many of a million syncs answer ok and do nothing",
+            false,
+            nullptr,
+            {},
+            1,
+            1'000'000},
+    KeySpec{"rots", Form::flag,
+            "some bytes read as others from now on, until they are written again; the good ones "
+            "are kept"},
+    KeySpec{"unreadable", Form::flag, "a sector fails each read with EIO"},
+    KeySpec{"misdirects", Form::flag, "the next write of a file lands elsewhere in it"},
+    KeySpec{"loses_writes", Form::flag,
+            "writing back what is dirty of a file fails though no sync asked; the next sync of it "
+            "tells"},
+    KeySpec{"is_remembered", Form::flag, "what it holds is kept, for `rolls_back`"},
+    KeySpec{"rolls_back", Form::flag, "killed, and it is as it was when it was remembered"},
+    KeySpec{"swaps_with", Form::who, "both are killed, and each has the other's disk"},
+    KeySpec{"loses_a_directory", Form::flag, "killed, and a log directory is empty"},
+    KeySpec{"file", Form::choice,
+            "of `rots`, `unreadable`, `misdirects`, `loses_writes`: any if absent", false, nullptr,
+            disk_file_words},
+    KeySpec{"partition", Form::integer, "of the file; any if absent", false, nullptr, {}, 0, 63},
+    KeySpec{"batch", Form::choice, "of a log: which batches; any if absent", false, nullptr,
+            batch_words},
     KeySpec{"well", Form::flag, "what this story did to it ends"},
 };
-constexpr ObjectSpec disk_spec{"a disk's trouble", "One kind of trouble.", disk_keys};
+constexpr ObjectSpec disk_spec{"a disk's trouble",
+                               "One kind of trouble, and for some of them which file it befalls.",
+                               disk_keys};
 
 constexpr std::array clock_keys{
     KeySpec{"of", Form::who, "the broker", true},
@@ -141,6 +197,8 @@ constexpr ObjectSpec elect_spec{
         KeySpec{"stall", Form::object, "packets wait for as long as `for` says", false,            \
                 &cut_spec},                                                                        \
         KeySpec{"slow", Form::object, "a broker's links become slow", false, &slow_spec},          \
+        KeySpec{"links", Form::object, "a broker's links become narrow, or swallow what is large", \
+                false, &links_spec},                                                               \
         KeySpec{"reset", Form::object, "connections break; bytes on the way are gone", false,      \
                 &cut_spec},                                                                        \
         KeySpec{"disk", Form::object, "trouble of a disk", false, &disk_spec},                     \

@@ -57,6 +57,13 @@ inline constexpr std::array cause_words{
 };
 inline constexpr std::array outcome_words{"ok"sv, "failed"sv, "unknown"sv};
 inline constexpr std::array answer_words{"drawn"sv, "none"sv, "all"sv};
+/// In the order of DiskAim::File and DiskAim::Batch, without `any`.
+inline constexpr std::array disk_file_words{
+    "log"sv,           "index"sv,    "timeindex"sv,       "snapshot"sv,
+    "leader_epochs"sv, "metadata"sv, "recovery_points"sv, "high_watermarks"sv,
+};
+inline constexpr std::array batch_words{"plain"sv,   "idempotent"sv, "compressed"sv,
+                                        "control"sv, "first"sv,      "last"sv};
 inline constexpr std::array timer_words{"short"sv, "default"sv};
 inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"sv};
 inline constexpr std::array journal_words{"posix"sv, "ordered"sv};

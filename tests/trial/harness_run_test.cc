@@ -73,7 +73,7 @@ class Faults {
   public:
     explicit Faults(Slip slip) : slip_(slip) {}
 
-    static constexpr int runs_max = 4;
+    static constexpr int runs_max = 10;
 
     bool has_effect(FaultKind kind) {
         int runs = 0;

@@ -51,18 +51,19 @@ TEST_CASE("run: the same plan has the same hash, bill and counts, watched or not
     CHECK(run_plan(make_plan(22, plan.options)).hash != one.hash);
 }
 
-TEST_CASE("run: every fault kind hits something in some storm") {
+TEST_CASE("run: every fault kind hits something in some storm, or on some bad disk") {
     std::array<std::uint64_t, fault_kind_count> fired{};
     std::uint64_t red = 0;
-    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-        const RunPlan plan = make_plan(seed, options_of(Profile::storm, seconds(30)));
-        const RunResult result = run_plan(plan);
+    const auto run = [&](std::uint64_t seed, Profile profile) {
+        const RunResult result = run_plan(make_plan(seed, options_of(profile, seconds(30))));
         for (std::size_t i = 0; i < fault_kind_count; ++i) {
             fired[i] += result.fired[i];
             CHECK(result.fired[i] <= result.planned[i]);
         }
-        red += result.violations_total;
-    }
+        return result.violations_total;
+    };
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) red += run(seed, Profile::storm);
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) run(seed, Profile::disk);
     for (std::size_t i = 0; i < fault_kind_count; ++i) {
         const auto kind = static_cast<FaultKind>(i);
         INFO(to_string(kind));
