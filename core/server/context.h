@@ -17,6 +17,7 @@
 #include "core/metadata/image.h"
 #include "core/net/inbound.h"
 #include "core/server/mail.h"
+#include "core/server/quorum_voter.h"
 
 namespace klamm::server {
 
@@ -26,7 +27,9 @@ struct BrokerSettings {
     env::Endpoint listen;      // clients and brokers; port 0 takes any free one
     env::Endpoint advertised;  // what others are told; port 0: the one listened on
     env::Endpoint controller;  // where the metadata node listens
-    std::string cluster;       // cluster.id of meta.properties
+    /// The controllers of a quorum, one of which is active; empty: `controller` is alone.
+    std::vector<QuorumVoter> controllers;
+    std::string cluster;  // cluster.id of meta.properties
     /// Paths of the log directories under the node's root, one a shard: the shard with index i has
     /// the i-th. A directory keeps its shard for life.
     std::vector<std::string> log_dirs = {"data-0"};

@@ -41,10 +41,17 @@ void ControllerLink::answered(const net::Answer& answer) {
     }
 }
 
+bool ControllerLink::not_active(ErrorCode error) {
+    if (error != ErrorCode::not_controller) return false;
+    want_controller(no_broker);
+    return true;
+}
+
 void ControllerLink::on_registration(const net::Answer& answer) {
     registering_ = false;
     const auto response = decoded<protocol::BrokerRegistrationResponse>(answer);
     if (!response.ok() || response->error_code != ErrorCode::none) {
+        if (response.ok()) (void)not_active(response->error_code);
         registration_due_ = context_.now() + retry_backoff;
         return;
     }
@@ -62,6 +69,7 @@ void ControllerLink::on_heartbeat(const net::Answer& answer) {
     const Duration interval = milliseconds(context_.settings.options.broker_heartbeat_interval_ms);
     heartbeat_due_ =
         context_.now() + (impatient ? std::min(impatient_heartbeat, interval) : interval);
+    if (response.ok()) (void)not_active(response->error_code);
     if (response.ok() && response->error_code == ErrorCode::none && response->should_shut_down)
         may_stop_ = true;
 }
@@ -70,7 +78,8 @@ void ControllerLink::on_alter_partition(const net::Answer& answer,
                                         const std::vector<AlterIsrCommand>& alters) {
     altering_ = false;
     const auto response = decoded<protocol::AlterPartitionResponse>(answer);
-    if (!response.ok()) {
+    // Of one that was deposed meanwhile nobody knows what became of it.
+    if (!response.ok() || not_active(response->error_code)) {
         for (const AlterIsrCommand& command : alters) fail_alter(command);
         return;
     }
@@ -102,7 +111,7 @@ void ControllerLink::on_alter_partition(const net::Answer& answer,
 void ControllerLink::on_producer_ids(const net::Answer& answer, const ReplyTo& reply) {
     const auto response = decoded<protocol::AllocateProducerIdsResponse>(answer);
     ProducerIdsOutcome outcome{.reply = reply, .error = ErrorCode::network_exception};
-    if (response.ok()) {
+    if (response.ok() && !not_active(response->error_code)) {
         outcome.error = response->error_code;
         outcome.first = response->producer_id_start;
         outcome.count = response->producer_id_len;
@@ -117,17 +126,53 @@ void ControllerLink::on_fetch(const net::Answer& answer) {
     const bool sound = response.ok() && response->error_code == ErrorCode::none &&
                        response->responses.size() == 1 &&
                        response->responses.front().partitions.size() == 1;
+    if (sound && in_quorum() && learn_leader(response->responses.front().partitions.front()))
+        return;
     if (!sound || response->responses.front().partitions.front().error_code != ErrorCode::none) {
         fetch_due_ = context_.now() + retry_backoff;
         return;
     }
     const auto& partition = response->responses.front().partitions.front();
-    if (goal_ == no_offset) goal_ = partition.high_watermark;
     const Offset before = next_;
-    if (!apply(partition.records.bytes, partition.high_watermark))
+    if (in_quorum()) {
+        committed_ = partition.high_watermark;
+        const ByteView more = partition.records.bytes;
+        uncommitted_.insert(uncommitted_.end(), more.begin(), more.end());
+        if (committed_ == no_offset) return;  // the leader does not know yet
+        const Bytes all = std::exchange(uncommitted_, {});
+        if (!apply(all, committed_)) fetch_due_ = context_.now() + retry_backoff;
+        ByteView rest = all;
+        ByteView one;
+        while (record::next_batch(rest, one) == record::Peek::ok)
+            if (record::BatchView(one).base_offset() >= next_)
+                uncommitted_.insert(uncommitted_.end(), one.begin(), one.end());
+    } else if (!apply(partition.records.bytes, partition.high_watermark)) {
         fetch_due_ = context_.now() + retry_backoff;
+    }
+    if (goal_ == no_offset) goal_ = partition.high_watermark;
     const bool was_caught_up = std::exchange(caught_up_, caught_up_ || next_ >= goal_);
     if (next_ != before || caught_up_ != was_caught_up) publish();
+}
+
+bool ControllerLink::learn_leader(const protocol::FetchResponsePartition& row) {
+    const bool diverges =
+        row.diverging_epoch.epoch != no_leader_epoch || row.diverging_epoch.end_offset != no_offset;
+    const bool elsewhere = row.error_code == ErrorCode::fenced_leader_epoch ||
+                           row.error_code == ErrorCode::unknown_leader_epoch ||
+                           row.error_code == ErrorCode::not_leader_or_follower;
+    if (!diverges && !elsewhere) return false;
+    uncommitted_.clear();  // it may never be committed; what is applied is
+    if (elsewhere && row.current_leader.leader_epoch >= leader_epoch_) {
+        leader_epoch_ = row.current_leader.leader_epoch;
+        const BrokerId leader = row.current_leader.leader_id;
+        const bool here = context_.settings.controllers[target_].id == leader;
+        want_controller(leader);
+        fetch_due_ = context_.now() + (here ? Duration{} : retry_backoff);
+    } else if (elsewhere) {
+        want_controller(no_broker);
+        fetch_due_ = context_.now() + retry_backoff;
+    }
+    return true;
 }
 
 bool ControllerLink::apply(ByteView batches, Offset committed) {

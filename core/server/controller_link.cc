@@ -9,6 +9,7 @@
 #include "core/protocol/messages/broker_heartbeat.h"
 #include "core/protocol/messages/broker_registration.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/record/batch.h"
 
 namespace klamm::server {
 
@@ -19,6 +20,7 @@ constexpr int heartbeat_version = 1;
 constexpr int alter_partition_version = 3;
 constexpr int producer_ids_version = 0;
 constexpr int fetch_version = 17;
+constexpr int quorum_fetch_version = 18;  // says which high watermark it knows
 constexpr Duration retry_backoff = milliseconds(100);
 // How long a stop waits for the controller before it goes without.
 constexpr Duration shutdown_wait_max = seconds(20);
@@ -41,11 +43,39 @@ std::uint64_t draw_entity(const BrokerSettings& settings, std::uint64_t line) {
 }  // namespace
 
 ControllerLink::ControllerLink(Context& context)
-    : context_(context),
-      line_(context.settings.controller, line_options(context.settings),
-            draw_entity(context.settings, 254)),
-      log_line_(context.settings.controller, line_options(context.settings),
-                draw_entity(context.settings, 255)) {}
+    : context_(context), line_(make_line(254)), log_line_(make_line(255)) {}
+
+net::Channel ControllerLink::make_line(std::uint64_t line) const {
+    const BrokerSettings& settings = context_.settings;
+    return {in_quorum() ? settings.controllers[target_].at : settings.controller,
+            line_options(settings), draw_entity(settings, line)};
+}
+
+void ControllerLink::want_controller(BrokerId id) {
+    const auto& all = context_.settings.controllers;
+    if (all.size() < 2) return;
+    if (id == no_broker) {
+        if (!wanted_.has_value()) wanted_ = (target_ + 1) % all.size();
+        return;
+    }
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (all[i].id == id) wanted_ = i;
+    if (wanted_ == target_) wanted_.reset();
+}
+
+void ControllerLink::turn_to_wanted() {
+    if (!wanted_.has_value() || context_.now() < turn_due_) return;
+    target_ = *std::exchange(wanted_, {});
+    turn_due_ = context_.now() + retry_backoff;
+    std::vector<net::Sent> lost;
+    line_.close(context_.env(), lost);
+    log_line_.close(context_.env(), lost);
+    failed(lost);
+    line_ = make_line(254);
+    log_line_ = make_line(255);
+    uncommitted_.clear();
+    heartbeat_due_ = std::min(heartbeat_due_, context_.now());
+}
 
 void ControllerLink::start(BrokerEpoch previous_epoch, std::uint16_t port) {
     started_ = true;
@@ -110,6 +140,7 @@ bool ControllerLink::closed(const env::Closed& event) {
         !log_line_.closed(context_.env(), event, lost))
         return false;
     failed(lost);
+    want_controller(no_broker);
     tick();
     return true;
 }
@@ -117,9 +148,12 @@ bool ControllerLink::closed(const env::Closed& event) {
 void ControllerLink::tick() {
     if (!started_) return;
     std::vector<net::Sent> lost;
+    const auto before = std::pair(line_.connection(), log_line_.connection());
     line_.tick(context_.env(), lost);
     log_line_.tick(context_.env(), lost);
     failed(lost);
+    if (before != std::pair(line_.connection(), log_line_.connection())) want_controller(no_broker);
+    turn_to_wanted();
     if (context_.now() >= shutdown_deadline_) {
         may_stop_ = true;
         shutdown_deadline_ = instant_never;
@@ -138,6 +172,7 @@ void ControllerLink::tick() {
 Instant ControllerLink::deadline_min() const {
     if (!started_) return instant_never;
     Instant first = std::min({line_.deadline(), shutdown_deadline_});
+    if (wanted_.has_value()) first = std::min(first, turn_due_);
     if (registered()) first = std::min(first, log_line_.deadline());
     if (line_.can_send()) {
         if (!registered() && !registering_) first = std::min(first, registration_due_);
@@ -234,11 +269,24 @@ void ControllerLink::send_fetch() {
     partition.partition = PartitionIndex(0);
     partition.fetch_offset = next_;
     partition.last_fetched_epoch = last_epoch_;
+    if (in_quorum()) {
+        // As one that holds no more than it has applied; what waits is asked for with what follows.
+        partition.last_fetched_epoch = std::max(last_epoch_, LeaderEpoch(0));
+        partition.current_leader_epoch = leader_epoch_;
+        partition.high_watermark = committed_;
+        ByteView rest = uncommitted_;
+        ByteView one;
+        while (record::next_batch(rest, one) == record::Peek::ok) {
+            partition.fetch_offset = record::BatchView(one).next_offset();
+            partition.last_fetched_epoch = record::BatchView(one).leader_epoch();
+        }
+    }
     partition.log_start_offset = Offset(0);
     partition.partition_max_bytes = metadata_fetch_bytes_max;
     request.topics.push_back({.topic = {}, .topic_id = metadata_topic, .partitions = {partition}});
     fetching_ = true;
-    log_line_.send(context_.env(), request, fetch_version, "broker", note({Tag::fetch, {}, {}}));
+    log_line_.send(context_.env(), request, in_quorum() ? quorum_fetch_version : fetch_version,
+                   "broker", note({Tag::fetch, {}, {}}));
 }
 
 void ControllerLink::failed(const std::vector<net::Sent>& sent) {

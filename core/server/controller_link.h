@@ -3,6 +3,10 @@
 // as an observer reads it, AlterPartition, blocks of producer ids. Two connections, so that a fetch
 // that waits for metadata delays nothing else.
 //
+// Of a quorum's controllers one is active. The link learns which from the leader that fetches are
+// told of; as long as it knows none, it tries one after another. What it has asked one is lost when
+// it turns to another. A leader hands out more than is committed: that waits here until it is.
+//
 // What always holds: the image is a prefix of the committed metadata log; a heartbeat asks to be
 // unfenced only when the broker is ready; AlterPartition answers go back to the shard that asked,
 // also when they are lost.
@@ -14,6 +18,7 @@
 
 #include "core/metadata/metadata_topic.h"
 #include "core/net/channel.h"
+#include "core/protocol/messages/fetch.h"
 #include "core/server/context.h"
 
 namespace klamm::server {
@@ -61,6 +66,15 @@ class ControllerLink {
     void send_producer_ids();
     void send_fetch();
     std::uint64_t note(Asked asked);
+    [[nodiscard]] net::Channel make_line(std::uint64_t line) const;
+    [[nodiscard]] bool in_quorum() const { return !context_.settings.controllers.empty(); }
+    /// Asks for another controller: the one with this id, or with no_broker the next of the list.
+    void want_controller(BrokerId id);
+    void turn_to_wanted();
+    /// Whether the answer is of a controller that is not active; looks for another one then.
+    bool not_active(ErrorCode error);
+    /// An answer of one that does not lead the epoch asked for; true when that is what it was.
+    bool learn_leader(const protocol::FetchResponsePartition& row);
 
     void answered(const net::Answer& answer);
     void failed(const std::vector<net::Sent>& sent);
@@ -75,6 +89,9 @@ class ControllerLink {
     void publish();
 
     Context& context_;
+    std::size_t target_ = 0;             // among the controllers
+    std::optional<std::size_t> wanted_;  // to be turned to
+    Instant turn_due_{0};                // not before
     net::Channel line_;
     net::Channel log_line_;
     bool started_ = false;
@@ -102,6 +119,9 @@ class ControllerLink {
 
     Offset next_{0};  // of the metadata log
     LeaderEpoch last_epoch_ = no_leader_epoch;
+    LeaderEpoch leader_epoch_{0};  // of the quorum
+    Offset committed_ = no_offset;
+    Bytes uncommitted_;        // whole batches from next_ on
     Offset goal_ = no_offset;  // caught_up_ when next_ has reached it
 };
 

@@ -62,14 +62,19 @@ std::uint64_t Administration::digest() const {
 void MetadataNode::handle(env::Env& env, env::Event event) {
     env_ = &env;
     take(event);
-    tick();
+    do {
+        tick();
+    } while (quorum_ != nullptr && settle_quorum());
+    env_->wake_at(quorum_ != nullptr ? std::min(alarm_, quorum_->deadline()) : alarm_);
     env_ = nullptr;
 }
 
 void MetadataNode::take(env::Event& event) {
-    if (std::holds_alternative<env::Started>(event)) {
+    if (quorum_ != nullptr && quorum_->on_event(*env_, event)) return;
+    if (const auto* started = std::get_if<env::Started>(&event)) {
         started_ = env_->turn().now;
         env_->network().listen(settings_.listen, listener);
+        if (!settings_.voters.empty()) return start_quorum(*started);
         directory_ = std::make_unique<storage::LogDirectory>(settings_.log_dir, token_owner_first,
                                                              token_owner_end);
         constexpr auto domain = draw_domain("server.directory");
@@ -103,7 +108,7 @@ void MetadataNode::take(env::Event& event) {
         std::vector<net::Request> requests;
         inbound_.received(*env_, *received, requests);
         for (net::Request& request : requests) {
-            if (serving_)
+            if (serving_ || quorum_ != nullptr)
                 dispatch(request);
             else
                 early_.push_back(std::move(request));
@@ -202,6 +207,12 @@ void MetadataNode::bootstrap() {
 }
 
 void MetadataNode::append(const std::vector<Bytes>& frames) {
+    if (quorum_ != nullptr) {
+        // It leads: had it been deposed in this turn, it would not be serving.
+        if (quorum_->append(*env_, frames).has_value()) return;
+        env_->log("the metadata log takes no more records");
+        return env_->stop(1);
+    }
     record::BatchBuilder builder;
     for (const Bytes& frame : frames)
         builder.append(env_->turn().wall, std::nullopt, ByteView(frame));
@@ -219,7 +230,7 @@ void MetadataNode::append(const std::vector<Bytes>& frames) {
 void MetadataNode::decide(const controller::Decisions& decisions, const facts::Fact* also) {
     if (decisions.empty()) return;
     std::vector<Bytes> frames;
-    Offset offset = log_->log_end();
+    Offset offset = log_end();
     for (const controller::Decided& decided : decisions) {
         frames.push_back(metadata::encode_change(decided.change));
         const Status applied = image_.apply(decided.change, offset.value);
@@ -271,7 +282,7 @@ void MetadataNode::state_configured(const metadata::Change& change, Offset offse
 }
 
 void MetadataNode::commit() {
-    committed_ = std::max(committed_, log_->flushed_end());
+    if (quorum_ == nullptr) committed_ = std::max(committed_, log_->flushed_end());
     while (!facts_.empty() && facts_.front().offset < committed_) {
         env_->turn().state(facts_.front().fact);
         facts_.pop_front();
@@ -332,6 +343,11 @@ void MetadataNode::elect_unclean() {
 void MetadataNode::tick() {
     const Instant now = env_->turn().now;
     Instant alarm = instant_never;
+    // What was due while another led was for that one to do.
+    if (quorum_ != nullptr && !serving_)
+        while (script_next_ < settings_.script.size() &&
+               started_ + settings_.script[script_next_].at <= now)
+            ++script_next_;
     if (serving_ && !stopping_) {
         for (controller::Decisions fenced = brokers_.fence_expired(env_->turn(), image_);
              !fenced.empty(); fenced = brokers_.fence_expired(env_->turn(), image_))
@@ -367,11 +383,13 @@ void MetadataNode::tick() {
         alarm = std::min(alarm, stop_due_);
         if (inbound_.size() == 0 || now >= stop_due_) begin_stop();
     }
-    env_->wake_at(alarm);
+    if (quorum_ != nullptr) stop_quorum();
+    alarm_ = alarm;
 }
 
 void MetadataNode::begin_stop() {
     stopping_ = true;
+    if (quorum_ != nullptr) return quorum_->shut_down(stop_wait_max);
     if (directory_ && directory_->phase() == storage::DirectoryPhase::ready)
         directory_->close(*env_, BrokerEpoch(0));
     else
@@ -379,8 +397,9 @@ void MetadataNode::begin_stop() {
 }
 
 std::uint64_t MetadataNode::state_digest() const {
-    return fold64(static_cast<std::uint64_t>(image_.offset()),
-                  static_cast<std::uint64_t>(committed_.value));
+    const std::uint64_t own = fold64(static_cast<std::uint64_t>(image_.offset()),
+                                     static_cast<std::uint64_t>(committed_.value));
+    return quorum_ != nullptr ? fold64(own, quorum_->digest()) : own;
 }
 
 }  // namespace klamm::server

@@ -3,7 +3,14 @@
 // decisions in the metadata log (core/storage, Kafka's files and records), applies them, and
 // answers when the records are durable. Brokers reach it by Kafka's own requests
 // (BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds, Fetch of the log as
-// observers), so that nothing in a broker knows whether one node or a quorum stands behind them.
+// observers).
+//
+// With voters it is one controller of a quorum (quorum.h). What is committed makes the image; the
+// one that leads is active and decides; the others answer NOT_CONTROLLER. A decision is answered
+// when it is committed; one that was not when the controller was deposed is dropped with the image,
+// which is then made anew from what is committed, and its row is answered NOT_CONTROLLER: nobody
+// knows whether the next leader commits it. Facts are stated by the controller that decided, if it
+// sees the commit while it leads.
 //
 // What always holds: decisions read the image with everything decided applied; nothing is answered
 // or given to an observer before its records are synced; facts about metadata are stated when it is
@@ -21,6 +28,7 @@
 #include "core/controller/partition_control.h"
 #include "core/env/env.h"
 #include "core/net/inbound.h"
+#include "core/server/quorum.h"
 #include "core/storage/log_directory.h"
 
 namespace klamm::server {
@@ -52,7 +60,7 @@ struct ChangeConfig {
 };
 using AdminCommand = std::variant<MoveLeader, ElectUnclean, ChangeConfig>;
 struct ScriptStep {
-    Duration at;  // after the start of this node, by its monotonic clock
+    Duration at;  // after the start of this node, by its monotonic clock; who leads then does it
     AdminCommand command;
 };
 
@@ -70,6 +78,9 @@ class Administration final : public env::Parcel {
 struct MetadataSettings {
     env::Endpoint listen;
     BrokerId node{3000};
+    /// The controllers of the quorum, this one included; empty: it is alone, and there is none.
+    std::vector<QuorumVoter> voters;
+    raft::Settings quorum;  // timeouts
     std::string cluster;
     std::string log_dir = "metadata";
     Duration session_timeout = seconds(9);
@@ -90,6 +101,10 @@ class MetadataNode final : public env::Node {
     /// With everything decided applied, committed or not.
     [[nodiscard]] const metadata::ClusterImage& image() const { return image_; }
     [[nodiscard]] std::uint16_t port() const { return port_; }
+    /// It decides: the log has been read, and of a quorum it is the leader.
+    [[nodiscard]] bool active() const { return serving_; }
+    /// Nothing without voters.
+    [[nodiscard]] const Quorum* quorum() const { return quorum_.get(); }
 
   private:
     struct Asked {  // a request, decoded as far as its header
@@ -98,11 +113,15 @@ class MetadataNode final : public env::Node {
         ByteView body;
         std::int16_t version;
         std::int32_t correlation;
+        protocol::ApiKey api{};
     };
-    struct Reply {  // released when the log is durable up to `required`
+    struct Reply {  // released when the log is committed up to `required`
         Offset required;
         net::RequestKey key;
         net::Pieces pieces;
+        protocol::ApiKey api{};
+        std::int16_t version;
+        std::int32_t correlation;
     };
     struct PendingFact {
         Offset offset;
@@ -116,6 +135,17 @@ class MetadataNode final : public env::Node {
 
     void take(env::Event& event);
     void dispatch(const net::Request& request);
+    void answer_not_controller(const net::RequestKey& key, protocol::ApiKey api,
+                               std::int16_t version, std::int32_t correlation);
+
+    // metadata_quorum.cc
+    void start_quorum(const env::Started& started);
+    /// Lets the quorum do what it can, and takes its news; false when there was none.
+    bool settle_quorum();
+    void on(const Committed& news);
+    void on(const Elected& news);
+    void on(const Deposed& news);
+    void stop_quorum();
     void handle_api_versions(const Asked& asked);
     void handle_registration(const Asked& asked);
     void handle_heartbeat(const Asked& asked);
@@ -142,6 +172,9 @@ class MetadataNode final : public env::Node {
     void elect_unclean();
     void begin_stop();
     void tick();
+    [[nodiscard]] Offset log_end() const {
+        return quorum_ != nullptr ? quorum_->log().end() : log_->log_end();
+    }
 
     MetadataSettings settings_;
     env::Env* env_ = nullptr;
@@ -149,8 +182,10 @@ class MetadataNode final : public env::Node {
     std::uint16_t port_ = 0;
     std::unique_ptr<storage::LogDirectory> directory_;
     storage::PartitionLog* log_ = nullptr;
-    bool serving_ = false;  // the log has been read
-    bool loading_ = false;  // a read of it is under way
+    std::unique_ptr<Quorum> quorum_;  // then directory_ and log_ are nullptr
+    Instant alarm_ = instant_never;   // its own, beside the quorum's
+    bool serving_ = false;            // the log has been read; of a quorum: it is the active one
+    bool loading_ = false;            // a read of it is under way
     Offset loaded_{0};
     LeaderEpoch epoch_{0};
     metadata::ClusterImage image_;

@@ -24,9 +24,10 @@ constexpr std::uint64_t fetch_bytes_max = 8 << 20;
 
 template <class Response>
 void MetadataNode::reply(const Asked& asked, const Response& response) {
-    replies_.push_back({log_->log_end(), asked.key,
+    replies_.push_back({log_end(), asked.key,
                         net::to_pieces(protocol::encode_response_frame(response, asked.version,
-                                                                       asked.correlation))});
+                                                                       asked.correlation)),
+                        asked.api, asked.version, asked.correlation});
 }
 
 void MetadataNode::refuse(const Asked& asked, std::string_view why) {
@@ -43,10 +44,15 @@ void MetadataNode::dispatch(const net::Request& request) {
     asked.body = reader.bytes(reader.remaining());
     asked.version = header->api_version;
     asked.correlation = header->correlation_id;
+    asked.api = header->api_key;
+    if (quorum_ != nullptr && raft::is_quorum_api(asked.api))
+        return quorum_->on_request(*env_, {request.key, *header, asked.body});
     const protocol::ApiInfo* api = protocol::find_api(header->api_key);
     KLAMM_ASSERT(api != nullptr);
     if (!api->serves(asked.version) && api->key != protocol::ApiKey::api_versions)
         return refuse(asked, fmt::format("{} has no version {}", api->name, asked.version));
+    if (!serving_)
+        return answer_not_controller(asked.key, asked.api, asked.version, asked.correlation);
     switch (api->key) {
         case protocol::ApiKey::api_versions: return handle_api_versions(asked);
         case protocol::ApiKey::broker_registration: return handle_registration(asked);
@@ -55,6 +61,26 @@ void MetadataNode::dispatch(const net::Request& request) {
         case protocol::ApiKey::allocate_producer_ids: return handle_producer_ids(asked);
         case protocol::ApiKey::fetch: return handle_fetch(asked);
         default: return refuse(asked, fmt::format("{} is not served by a controller", api->name));
+    }
+}
+
+/// To what only the active controller answers.
+void MetadataNode::answer_not_controller(const net::RequestKey& key, protocol::ApiKey api,
+                                         std::int16_t version, std::int32_t correlation) {
+    const auto answer = [&](auto response) {
+        response.error_code = protocol::ErrorCode::not_controller;
+        inbound_.respond(
+            *env_, key,
+            net::to_pieces(protocol::encode_response_frame(response, version, correlation)));
+    };
+    switch (api) {
+        case protocol::ApiKey::broker_registration:
+            return answer(protocol::BrokerRegistrationResponse{});
+        case protocol::ApiKey::broker_heartbeat: return answer(protocol::BrokerHeartbeatResponse{});
+        case protocol::ApiKey::alter_partition: return answer(protocol::AlterPartitionResponse{});
+        case protocol::ApiKey::allocate_producer_ids:
+            return answer(protocol::AllocateProducerIdsResponse{});
+        default: return inbound_.close(*env_, key.connection);
     }
 }
 
@@ -90,7 +116,7 @@ void MetadataNode::handle_registration(const Asked& asked) {
                                           listener.port, listener.security_protocol});
     if (body->rack) registration.rack = std::string(*body->rack);
     const controller::RegistrationOutcome outcome =
-        brokers_.register_broker(env_->turn(), image_, registration, log_->log_end().value);
+        brokers_.register_broker(env_->turn(), image_, registration, log_end().value);
     response.error_code = outcome.error;
     response.broker_epoch = outcome.epoch;
     const facts::Fact fact = facts::BrokerRegistered{outcome.epoch.value, body->broker_id,
@@ -109,7 +135,7 @@ void MetadataNode::handle_heartbeat(const Asked& asked) {
                             .metadata_offset = body->current_metadata_offset.value,
                             .want_fence = body->want_fence,
                             .want_shutdown = body->want_shut_down},
-                           log_->log_end().value);
+                           log_end().value);
     decide(outcome.decisions);
     protocol::BrokerHeartbeatResponse response;
     response.error_code = outcome.error;

@@ -27,14 +27,9 @@
 #include "core/raft/raft.h"
 #include "core/server/quorum_lines.h"
 #include "core/server/quorum_log.h"
+#include "core/server/quorum_voter.h"
 
 namespace klamm::server {
-
-/// A static voter, as controller.quorum.voters has it.
-struct QuorumVoter {
-    BrokerId id;
-    env::Endpoint at;
-};
 
 struct QuorumSettings {
     std::string cluster;  // cluster.id

@@ -1,6 +1,6 @@
 #pragma once
-// A small cluster in the simulated world for tests: the metadata node, brokers 1..n, topic `trial`
-// with one partition that all of them replicate.
+// A small cluster in the simulated world for tests: the metadata node, or a quorum of them, brokers
+// 1..n, topic `trial` with one partition that all of them replicate.
 #include <fmt/format.h>
 
 #include <memory>
@@ -27,6 +27,7 @@ struct ClusterOptions {
     net::InboundLimits limits = {};
     sim::DiskOptions disk = {};
     std::int32_t request_timeout_ms = 30'000;
+    int controllers = 0;  // of a quorum; 0: one node that is none
 };
 
 struct Cluster {
@@ -43,11 +44,21 @@ struct Cluster {
         for (int i = 1; i <= options.brokers; ++i) topic.assignments[0].push_back(BrokerId(i));
         metadata.topics.push_back(topic);
         for (const TopicPlan& more : options.more_topics) metadata.topics.push_back(more);
-        controller = world.add_node({.name = "controller",
-                                     .factory = metadata_factory(metadata),
-                                     .clock = {},
-                                     .disk = {},
-                                     .cpu = {}});
+        for (int i = 1; i <= options.controllers; ++i)
+            metadata.voters.push_back(
+                {BrokerId(3000 + i), {fmt::format("controller-{}", i), 9093}});
+        std::vector<QuorumVoter> nodes = metadata.voters;
+        if (nodes.empty()) nodes.push_back({metadata.node, metadata.listen});
+        for (const QuorumVoter& node : nodes) {
+            metadata.node = node.id;
+            metadata.listen = node.at;
+            controllers.push_back(world.add_node({.name = node.at.host,
+                                                  .factory = metadata_factory(metadata),
+                                                  .clock = {},
+                                                  .disk = {},
+                                                  .cpu = {}}));
+        }
+        controller = controllers.front();
         for (int i = 1; i <= options.brokers; ++i) {
             BrokerSettings settings;
             settings.options.node_id = i;
@@ -59,6 +70,7 @@ struct Cluster {
             settings.options.request_timeout_ms = options.request_timeout_ms;
             settings.listen = settings.advertised = {fmt::format("broker-{}", i), 9092};
             settings.controller = metadata.listen;
+            settings.controllers = metadata.voters;
             settings.cluster = metadata.cluster;
             settings.tail_cache_bytes = options.tail_cache_bytes;
             settings.limits = options.limits;
@@ -75,13 +87,35 @@ struct Cluster {
     }
 
     void start() {
-        world.start(controller);
+        for (const sim::NodeId one : controllers) world.start(one);
         for (const sim::NodeId broker : brokers) world.start(broker);
+    }
+    const MetadataNode* controller_at(std::size_t i) {
+        return static_cast<const MetadataNode*>(world.shard_object(controllers[i]));
+    }
+    /// Of a quorum's controllers, the one that is active; -1 when there is none.
+    int active() {
+        int best = -1;
+        for (std::size_t i = 0; i < controllers.size(); ++i) {
+            const MetadataNode* one = controller_at(i);
+            if (one == nullptr || !one->active()) continue;
+            const bool later =
+                best < 0 ||
+                one->quorum()->raft()->epoch() >
+                    controller_at(static_cast<std::size_t>(best))->quorum()->raft()->epoch();
+            if (later) best = static_cast<int>(i);
+        }
+        return best;
     }
     const MetadataNode& metadata() {
         return static_cast<const MetadataNode&>(*world.shard_object(controller));
     }
     const metadata::PartitionImage* partition() {
+        if (controllers.size() > 1) {
+            const int at = active();
+            return at < 0 ? nullptr
+                          : controller_at(static_cast<std::size_t>(at))->image().partition(trial);
+        }
         if (world.shard_object(controller) == nullptr) return nullptr;
         return metadata().image().partition(trial);
     }
@@ -111,7 +145,8 @@ struct Cluster {
 
     env::ShardIndex shards = 1;
     sim::World world;
-    sim::NodeId controller;
+    sim::NodeId controller;                // the first
+    std::vector<sim::NodeId> controllers;  // ids 3001.. of a quorum
     std::vector<sim::NodeId> brokers;
 };
 

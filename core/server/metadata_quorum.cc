@@ -1,0 +1,72 @@
+// A metadata node that is one controller of a quorum: from the news of what is committed and of who
+// leads to the image, and back to rows that wait.
+#include "core/metadata/change_records.h"
+#include "core/server/metadata_node.h"
+
+namespace klamm::server {
+
+void MetadataNode::start_quorum(const env::Started& started) {
+    QuorumSettings settings;
+    settings.cluster = settings_.cluster;
+    settings.node = settings_.node;
+    settings.log_dir = settings_.log_dir;
+    settings.voters = settings_.voters;
+    settings.raft = settings_.quorum;
+    quorum_ = std::make_unique<Quorum>(std::move(settings), inbound_);
+    constexpr auto domain = draw_domain("server.directory");
+    const Draws& draws = env_->turn().draws;
+    const auto node = static_cast<std::uint64_t>(settings_.node.value);
+    quorum_->start(*env_, started.incarnation,
+                   uuid_from_halves(draws.word(domain, node, 0), draws.word(domain, node, 1)));
+}
+
+bool MetadataNode::settle_quorum() {
+    quorum_->tick(*env_);
+    const std::vector<QuorumNews> all = quorum_->take_news();
+    for (const QuorumNews& news : all) std::visit([this](const auto& one) { on(one); }, news);
+    if (!quorum_->failure().empty()) {
+        env_->log("the quorum: " + quorum_->failure());
+        env_->stop(1);
+        return false;
+    }
+    return !all.empty();
+}
+
+void MetadataNode::on(const Committed& news) {
+    // What it has decided itself is applied already.
+    if (!serving_) load_bytes(news.batches);
+    committed_ = news.next;
+}
+
+void MetadataNode::on(const Elected& news) {
+    serving_ = true;
+    epoch_ = news.epoch;
+    topics_made_ = 0;
+    brokers_.activate(env_->turn().now, image_);
+    unclean_due_ = env_->turn().now + settings_.unclean_check_interval;
+    const bool fresh = image_.offset() < 0;
+    if (fresh) bootstrap();
+}
+
+void MetadataNode::on(const Deposed&) {
+    serving_ = false;
+    for (const Reply& reply : std::exchange(replies_, {}))
+        answer_not_controller(reply.key, reply.api, reply.version, reply.correlation);
+    facts_.clear();
+    asked_.clear();
+    watched_.clear();
+    image_ = metadata::ClusterImage();
+    producer_id_next_ = ProducerId(0);
+    loaded_ = committed_ = Offset(0);
+    quorum_->replay();
+}
+
+void MetadataNode::stop_quorum() {
+    // The others need no leave of this one, and keep their connections to it.
+    if (stop_due_ != instant_never && !stopping_ && settings_.voters.size() > 1) begin_stop();
+    if (!stopping_) return;
+    if (quorum_->may_stop(env_->turn().now)) quorum_->close(*env_);
+    if (quorum_->closed()) env_->stop(0);
+}
+
+}  // namespace klamm::server
