@@ -29,7 +29,8 @@ struct WireApi {
 };
 [[nodiscard]] WireApi api_of(const Request& request);
 
-/// Whether `key` is one of the requests above.
+/// Whether `key` is one of the requests above, or DescribeQuorum (describe.h): what a replica of
+/// the quorum serves, and what its ApiVersions answers name beside what every controller serves.
 [[nodiscard]] bool is_quorum_api(protocol::ApiKey key);
 
 /// The whole frame of a request. Nothing when that version cannot say it: a pre-vote before Vote 2,

@@ -312,6 +312,7 @@ bool is_quorum_api(protocol::ApiKey key) {
         case ApiKey::add_raft_voter:
         case ApiKey::remove_raft_voter:
         case ApiKey::update_raft_voter:
+        case ApiKey::describe_quorum:
         case ApiKey::api_versions: return true;
         default: return false;
     }

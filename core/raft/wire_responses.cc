@@ -1,4 +1,6 @@
 // Answers, each way.
+#include <algorithm>
+
 #include "core/metadata/metadata_topic.h"
 #include "core/protocol/api_versions.h"
 #include "core/protocol/frame.h"
@@ -29,6 +31,19 @@ const Endpoint* endpoint_of(const QuorumView& view, const WireNames& names) {
     for (const Endpoint& one : view.endpoints)
         if (one.name == names.listener) return &one;
     return nullptr;
+}
+
+/// What a controller serves, and a replica of the quorum beside it; ordered by key.
+std::vector<protocol::ApiVersionsResponseApi> served_apis() {
+    auto rows = protocol::advertised_apis(protocol::Listener::controller);
+    for (const protocol::ApiInfo& info : protocol::api_table()) {
+        const bool listed = info.served_min <= info.served_max;
+        if (info.on_controller && !listed && is_quorum_api(info.key))
+            rows.push_back({info.key, info.version_min, info.version_max});
+    }
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.api_key < b.api_key; });
+    return rows;
 }
 
 bool of_whole_request(const QuorumView& view) { return view.epoch == no_leader_epoch; }
@@ -139,7 +154,7 @@ struct Encoder {
     [[nodiscard]] protocol::Encoded operator()(const ApiVersionsResponse& from) const {
         protocol::ApiVersionsResponse message;
         message.error_code = from.error;
-        message.api_keys = protocol::advertised_apis(protocol::Listener::controller);
+        message.api_keys = served_apis();
         if (from.has_range && version >= 3)
             message.supported_features.push_back(
                 {kraft_version, from.version_min, from.version_max});

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/protocol/api_versions.h"
+#include "core/raft/describe.h"
 #include "core/record/batch.h"
 
 namespace klamm::server {
@@ -53,6 +54,7 @@ void Quorum::on_request(env::Env& env, const QuorumAsked& asked) {
     const protocol::ApiInfo* info = protocol::find_api(api);
     const bool known =
         info != nullptr && row.version >= info->version_min && row.version <= info->version_max;
+    if (api == protocol::ApiKey::describe_quorum) return describe(env, asked);
     auto read = raft::decode_request(api, row.version, asked.body, names_);
     env_ = &env;
     const raft::Ticket ticket = ++tickets_;
@@ -72,6 +74,23 @@ void Quorum::on_request(env::Env& env, const QuorumAsked& asked) {
         inbox_.emplace_back(TakeRequest{ticket, std::move(*read->request)});
     }
     env_ = nullptr;
+}
+
+void Quorum::describe(env::Env& env, const QuorumAsked& asked) {
+    const int version = asked.header.api_version;
+    const auto request = protocol::decode<protocol::DescribeQuorumRequest>(asked.body, version);
+    if (!request.ok()) {
+        env.log(fmt::format("closing a connection: {}", request.error().text));
+        return inbound_.close(env, asked.key.connection);
+    }
+    protocol::DescribeQuorumResponse response;
+    if (raft_ != nullptr)
+        response = raft::describe(*raft_, log_.view(), env.turn(), *request, version);
+    else
+        response.error_code = protocol::ErrorCode::not_leader_or_follower;
+    inbound_.respond(env, asked.key,
+                     net::to_pieces(protocol::encode_response_frame(response, version,
+                                                                    asked.header.correlation_id)));
 }
 
 // --- the core

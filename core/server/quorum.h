@@ -132,6 +132,7 @@ class Quorum {
     template <class Fn>
     void tell(Fn&& fn, const Buffer& records = {});
     void apply(raft::Effects effects, const Buffer& records);
+    void describe(env::Env& env, const QuorumAsked& asked);
     void begin();
     void step();
     void take(const Input& input);
