@@ -16,8 +16,12 @@ namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 4> scenario_table{
-    {{"--seeds", "N"}, {"--first-seed", "HEX"}, {"--schema", ""}, {"--document", ""}}};
+constexpr std::array<OptionRow, 6> scenario_table{{{"--seeds", "N"},
+                                                   {"--first-seed", "HEX"},
+                                                   {"--schema", ""},
+                                                   {"--document", ""},
+                                                   {"--goals-schema", ""},
+                                                   {"--goals-document", ""}}};
 
 std::string seconds_text(Duration duration) {
     return fmt::format("{}.{:03} s", duration.nanoseconds / 1'000'000'000,
@@ -57,6 +61,11 @@ int scenario_command(Words words, const Console& console) {
     if (!options) return complain(console, "scenario", options.error().text);
     if (options->has("--schema") || options->has("--document")) {
         console.out(options->has("--schema") ? sim::schema_json() : sim::schema_document());
+        return 0;
+    }
+    if (options->has("--goals-schema") || options->has("--goals-document")) {
+        console.out(options->has("--goals-schema") ? sim::goals_schema_json()
+                                                   : sim::goals_document());
         return 0;
     }
     if (file.empty()) return complain(console, "scenario", "FILE is missing");

@@ -15,20 +15,23 @@
 #include "sim/run/swarm.h"
 #include "sim/run/token.h"
 #include "sim/run/zoo.h"
+#include "sim/scenario/goals.h"
+#include "sim/scenario/parse.h"
 #include "sim/scenario/token.h"
 
 namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 8> swarm_table{{{"--budget", "DURATION"},
+constexpr std::array<OptionRow, 9> swarm_table{{{"--budget", "DURATION"},
                                                 {"--seeds", "N"},
                                                 {"--first-seed", "HEX"},
                                                 {"--jobs", "N"},
                                                 {"--profile", "PROFILE"},
                                                 {"--plant", "BUG"},
                                                 {"--off", "KINDS"},
-                                                {"--length", "DURATION"}}};
+                                                {"--length", "DURATION"},
+                                                {"--goals", "FILE"}}};
 constexpr std::array<OptionRow, 9> zoo_table{{{"--bug", "BUG"},
                                               {"--budget", "DURATION"},
                                               {"--first-seed", "HEX"},
@@ -125,10 +128,23 @@ int swarm_command(Words words, const Console& console) {
     swarm.stopped = console.interrupted;
     ProgressLine line(console);
     swarm.progress = show_progress(line);
+    sim::GoalCatalogue goals;
+    if (const auto path = options->value("--goals")) {
+        const Result<std::string> text = sim::read_scenario_file(std::string(*path));
+        if (!text) return complain(console, "swarm", text.error().text);
+        auto read = sim::parse_goals(*text, *path);
+        if (!read) return complain(console, "swarm", read.error().text);
+        goals = *std::move(read);
+        swarm.watch = sim::watch_goals(goals);
+    }
     const sim::SwarmReport report = sim::run_swarm(swarm);
     line.clear();
     console.out(to_text(report));
-    return status_of(report.verdict());
+    if (goals.empty()) return status_of(report.verdict());
+    console.out(sim::goals_text(goals, report));
+    const sim::Verdict of_goals = sim::goals_verdict(goals, report);
+    return status_of(report.red() > 0 || of_goals == sim::Verdict::passed ? report.verdict()
+                                                                          : of_goals);
 }
 
 int zoo_command(Words words, const Console& console) {

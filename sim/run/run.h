@@ -60,6 +60,10 @@ struct TimelineEntry {
     std::string text;
 };
 
+/// What came of a goal in one run. Which goals there are is the watcher's business
+/// (sim/scenario/goals.h).
+enum class GoalOutcome : std::uint8_t { none, reached, broken };
+
 struct RunResult {
     Verdict verdict = Verdict::harness_error;
     std::vector<Violation> violations;  // the first ones; RunOutcome counts all
@@ -68,6 +72,7 @@ struct RunResult {
     std::string excuse;     // why liveness was not demanded, e.g. "E1: ..."; empty if it was
     std::string complaint;  // of a harness error
     std::vector<std::string> script;      // what a director says of its steps, line by line
+    std::vector<GoalOutcome> goals;       // of the director's, in its order
     std::vector<TimelineEntry> timeline;  // up to the first violation, oldest first
     Bill bill;
     RunCounts counts;

@@ -44,7 +44,12 @@ class Aggregate {
         if (report_.runs == 0) report_.first_seed = trial.seed;
         ++report_.runs;
         ++report_.verdicts[static_cast<std::size_t>(trial.verdict)];
-        ++report_.profiles[profile_index(trial)];
+        const std::size_t profile = profile_index(trial);
+        ++report_.profiles[profile];
+        report_.cpu_by_profile[profile] = report_.cpu_by_profile[profile] + trial.cpu;
+        report_.discoveries[profile] += take_goals(trial);
+        for (const TrialFinding& finding : trial.findings)
+            report_.discoveries[profile] += rules_.insert(finding.rule).second ? 1 : 0;
         std::uint64_t fired = 0;
         for (const std::uint64_t count : trial.fired) fired += count;
         faults_.push_back(fired);
@@ -79,6 +84,22 @@ class Aggregate {
     [[nodiscard]] const SwarmReport& so_far() const { return report_; }
 
   private:
+    /// How many goals this run is the first to reach.
+    std::uint64_t take_goals(const Trial& trial) {
+        std::uint64_t fresh = 0;
+        if (report_.goals.size() < trial.goals.size()) report_.goals.resize(trial.goals.size());
+        for (std::size_t i = 0; i < trial.goals.size(); ++i) {
+            GoalSum& sum = report_.goals[i];
+            if (trial.goals[i] == GoalOutcome::reached && sum.reached++ == 0) {
+                ++fresh;
+                sum.first = report_.runs;
+                sum.first_token = trial.token;
+            }
+            if (trial.goals[i] == GoalOutcome::broken && sum.broken++ == 0)
+                sum.broken_token = trial.token;
+        }
+        return fresh;
+    }
     /// The second word of a token is the profile's name.
     static std::size_t profile_index(const Trial& trial) {
         for (std::size_t i = 0; i < static_cast<std::size_t>(Profile::count_); ++i) {
@@ -92,6 +113,7 @@ class Aggregate {
     }
 
     SwarmReport report_;
+    std::set<std::string> rules_;  // of findings
     std::vector<std::uint64_t> faults_;
     std::vector<std::uint64_t> acknowledged_;
     std::vector<std::uint64_t> elections_;
@@ -109,6 +131,24 @@ std::string token_of(const SwarmOptions& options, std::uint64_t seed) {
 std::string seconds_of(Duration duration) {
     return fmt::format("{}.{:02} s", duration.nanoseconds / 1'000'000'000,
                        duration.nanoseconds / 10'000'000 % 100);
+}
+
+std::string an_hour(std::uint64_t count, Duration cpu) {
+    const auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(cpu.to_milliseconds(), 1));
+    return fmt::format("{}", count * 3'600'000 / ms);
+}
+
+/// How fast the swarm finds what it has not seen before: a goal, or a rule that is broken.
+std::string discoveries_text(const SwarmReport& report) {
+    std::uint64_t all = 0;
+    for (const std::uint64_t one : report.discoveries) all += one;
+    std::string out = fmt::format("discoveries: {}, {} a CPU-hour;", all, an_hour(all, report.cpu));
+    for (std::size_t i = 0; i < report.profiles.size(); ++i) {
+        if (report.profiles[i] == 0) continue;
+        out += fmt::format(" {} {} ({})", to_string(static_cast<Profile>(i)), report.discoveries[i],
+                           an_hour(report.discoveries[i], report.cpu_by_profile[i]));
+    }
+    return out + "\n";
 }
 
 }  // namespace
@@ -151,7 +191,9 @@ RunPlan swarm_plan(const SwarmOptions& options, std::uint64_t seed) {
     asked.plant = options.plant;
     asked.off = options.off;
     asked.length = options.length;
-    return make_plan(seed, asked);
+    RunPlan plan = make_plan(seed, asked);
+    plan.director = options.watch;
+    return plan;
 }
 
 SwarmReport aggregate(const std::vector<Trial>& trials) {
@@ -253,6 +295,7 @@ std::string to_text(const SwarmReport& report) {
     const auto rate = report.runs * 100'000 / static_cast<std::uint64_t>(cpu_ms);
     out += fmt::format("{} wall, {} of CPU: {}.{:02} seeds a second and CPU\n",
                        seconds_of(report.wall), seconds_of(report.cpu), rate / 100, rate % 100);
+    if (!report.goals.empty()) out += discoveries_text(report);
     out += fmt::format("hash of hashes {:016x}\n", report.hash);
     std::size_t printed = 0;
     for (const Trial& trial : report.failures) {

@@ -37,11 +37,21 @@ struct SwarmOptions {
     std::optional<Bug> plant;
     std::set<FaultKind> off;
     std::optional<Duration> length;
+    DirectorFactory watch;  // of every run; may fill RunResult::goals and changes nothing
     bool stop_at_first_red = false;
     ForkLimits limits;
     std::function<bool()> stopped;  // asked often; true ends the swarm at once
     std::function<void(const SwarmProgress&)> progress;
     std::function<void(const Trial&)> on_trial;  // in the order of seeds
+};
+
+/// One goal over all runs.
+struct GoalSum {
+    std::uint64_t reached = 0;  // runs
+    std::uint64_t broken = 0;
+    std::uint64_t first = 0;  // how many runs it took, that one included
+    std::string first_token;
+    std::string broken_token;  // of the first
 };
 
 /// Totals and medians over the trials; the same for any order of them.
@@ -61,6 +71,10 @@ struct SwarmReport {
     std::array<std::uint64_t, fault_kind_count> planned{};
     std::array<std::uint64_t, fault_kind_count> fired{};
     std::array<std::uint64_t, bug_count> plants_taken{};
+    std::vector<GoalSum> goals;  // in the watcher's order
+    /// Goals reached and rules found broken, each where it showed first; and what it took.
+    std::array<std::uint64_t, static_cast<std::size_t>(Profile::count_)> discoveries{};
+    std::array<Duration, static_cast<std::size_t>(Profile::count_)> cpu_by_profile{};
     std::uint64_t hash = 0;       // over the hashes of all runs, in the order of seeds
     std::vector<Trial> failures;  // red ones and harness errors, by seed; a bounded number
     std::optional<std::uint64_t> first_red;  // how many runs it took, the red one included

@@ -155,6 +155,7 @@ Trial run_trial(const RunPlan& plan, const TrialOptions& options) {
     trial.fired = result.fired;
     trial.fired_ids = std::move(result.fired_ids);
     trial.plants_taken = result.plants_taken;
+    trial.goals = std::move(result.goals);
     if (options.operations) trial.operations = std::move(log.operations);
     if (options.checkpoints) trial.checkpoints = std::move(result.checkpoints);
     return trial;
@@ -189,6 +190,7 @@ std::string to_bytes(const Trial& trial) {
                         trial.fired,
                         trial.fired_ids,
                         trial.plants_taken,
+                        trial.goals,
                         operations,
                         checkpoints};
     const auto bytes = json::to_cbor(whole);
@@ -222,6 +224,7 @@ Trial trial_from_bytes(const std::string& bytes) {
     take(trial.fired);
     take(trial.fired_ids);
     take(trial.plants_taken);
+    take(trial.goals);
     for (const json& one : whole.at(next++)) {
         trial.operations.push_back({Instant{one.at(0)}, one.at(1), one.at(2)});
     }

@@ -51,6 +51,7 @@ struct Trial {
     std::array<std::uint64_t, fault_kind_count> fired{};
     std::vector<FaultId> fired_ids;
     std::array<std::uint64_t, bug_count> plants_taken{};
+    std::vector<GoalOutcome> goals;
     std::vector<TrialOperation> operations;  // in the order in which they began, if asked for
     std::vector<Checkpoint> checkpoints;     // if asked for
     Duration cpu;                            // of the process; never compared

@@ -115,19 +115,47 @@ std::string section(const ObjectSpec& spec) {
     return text + "\n";
 }
 
-}  // namespace
-
-std::string schema_json() {
-    const ObjectSpec& whole = scenario_spec();
+std::string schema_of_file(const ObjectSpec& whole, const char* title) {
     json out;
     out["$schema"] = "https://json-schema.org/draft/2020-12/schema";
-    out["title"] = "A scenario of Klamm";
+    out["title"] = title;
     out.update(schema_of(whole));
     std::vector<const ObjectSpec*> objects;
     collect(whole, objects);
     for (const ObjectSpec* object : objects)
         out["$defs"][definition_of(*object)] = schema_of(*object);
     return out.dump(2) + "\n";
+}
+
+/// The whole and what is in it, a section each.
+std::string sections(const ObjectSpec& whole) {
+    std::string text = section(whole);
+    std::vector<const ObjectSpec*> objects;
+    collect(whole, objects);
+    for (const ObjectSpec* object : objects) text += section(*object);
+    while (text.ends_with("\n\n")) text.pop_back();
+    return text;
+}
+
+}  // namespace
+
+std::string schema_json() { return schema_of_file(scenario_spec(), "A scenario of Klamm"); }
+
+std::string goals_schema_json() {
+    return schema_of_file(goals_spec(), "A catalogue of goals of Klamm");
+}
+
+std::string goals_document() {
+    return "# The form of a catalogue of goals\n\n"
+           "Written by `klamm scenario --goals-document` from the tables of "
+           "`sim/scenario/goals_spec.cc`; `goals.schema.json` is the same for tools. An unknown "
+           "key is an error.\n\n"
+           "`klamm swarm --goals scenarios/goals.json` holds its runs against it and prints which "
+           "goals were reached, by how many runs and by which first, and which never were. Its "
+           "status is 1 when a goal of kind always was broken, 4 when one was never reached in a "
+           "swarm as long as `after_runs` says; what is red without goals comes before "
+           "both.\n\n" +
+           sections(goals_spec());
 }
 
 std::string schema_document() {
@@ -143,12 +171,7 @@ std::string schema_document() {
         "looked up when the step falls.\n\n"
         "A step has at most one moment (`at`, `wait`, `when`, `before`, `after`) and at most one "
         "deed; steps come one after the other. Options are Kafka's, by Kafka's names.\n\n";
-    text += section(scenario_spec());
-    std::vector<const ObjectSpec*> objects;
-    collect(scenario_spec(), objects);
-    for (const ObjectSpec* object : objects) text += section(*object);
-    while (text.ends_with("\n\n")) text.pop_back();
-    return text;
+    return text + sections(scenario_spec());
 }
 
 }  // namespace klamm::sim

@@ -40,7 +40,7 @@ constexpr std::array moment_keys{
     KeySpec{"outcome", Form::choice, "of `send_returned`", false, nullptr, outcome_words},
     KeySpec{"told", Form::flag, "of `poll_returned`: the consumer was told that it must reset"},
 };
-constexpr ObjectSpec moment_spec{
+constexpr ObjectSpec of_moment{
     "a moment", "Something that happens in the world: a fact that a node states.", moment_keys};
 
 constexpr std::array cut_keys{
@@ -218,10 +218,10 @@ constexpr std::array step_keys{
     KeySpec{"wait", Form::duration, "when: so long after the step before"},
     KeySpec{"when", Form::object,
             "in the very turn: its disk calls are done, nothing it sends has left", false,
-            &moment_spec},
+            &of_moment},
     KeySpec{"before", Form::object, "just before the event that would bring the moment", false,
-            &moment_spec},
-    KeySpec{"after", Form::object, "when what that turn sends has left", false, &moment_spec},
+            &of_moment},
+    KeySpec{"after", Form::object, "when what that turn sends has left", false, &of_moment},
     KeySpec{"name", Form::names, "gives names to whom later steps mean, as they are now"},
     KLAMM_DEED_KEYS,
 };
@@ -324,7 +324,7 @@ constexpr ObjectSpec consumer_spec{"a consumer", "Reads topic trial all the whil
 
 constexpr std::array goal_keys{
     KeySpec{"name", Form::text, "in words", true},
-    KeySpec{"reached_by", Form::object, "the moment that shows it", true, &moment_spec},
+    KeySpec{"reached_by", Form::object, "the moment that shows it", true, &of_moment},
 };
 constexpr ObjectSpec goal_spec{"a goal", "What the run must reach to mean anything.", goal_keys};
 
@@ -347,8 +347,8 @@ constexpr std::array expect_keys{
     KeySpec{"counts", Form::bounds, "what happened how often, by the names of the report"},
     KeySpec{"unavailable_at_most", Form::duration,
             "the longest time between two acknowledgements, until the healing"},
-    KeySpec{"reached", Form::objects, "moments that must come", false, &moment_spec},
-    KeySpec{"never", Form::objects, "moments that must not come", false, &moment_spec},
+    KeySpec{"reached", Form::objects, "moments that must come", false, &of_moment},
+    KeySpec{"never", Form::objects, "moments that must not come", false, &of_moment},
 };
 constexpr ObjectSpec expect_spec{
     "expectations",
@@ -389,5 +389,6 @@ const KeySpec* ObjectSpec::find(std::string_view key) const {
 }
 
 const ObjectSpec& scenario_spec() { return whole_spec; }
+const ObjectSpec& moment_spec() { return of_moment; }
 
 }  // namespace klamm::sim

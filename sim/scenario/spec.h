@@ -48,8 +48,12 @@ struct ObjectSpec {
     [[nodiscard]] const KeySpec* find(std::string_view key) const;
 };
 
-/// The whole file.
+/// The whole file of a scenario.
 const ObjectSpec& scenario_spec();
+/// The whole file of a catalogue of goals.
+const ObjectSpec& goals_spec();
+/// A moment, wherever one is told.
+const ObjectSpec& moment_spec();
 
 /// What a key expects: "a duration such as \"1500ms\" or \"2s\"".
 std::string expectation(const KeySpec& key);
@@ -63,5 +67,8 @@ std::string_view near_miss(std::string_view word, std::span<const std::string_vi
 /// The published schema (JSON Schema 2020-12) and its document in Markdown.
 std::string schema_json();
 std::string schema_document();
+/// The same of catalogues of goals.
+std::string goals_schema_json();
+std::string goals_document();
 
 }  // namespace klamm::sim

@@ -69,6 +69,7 @@ inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"
 inline constexpr std::array journal_words{"posix"sv, "ordered"sv};
 inline constexpr std::array skew_words{"even"sv, "first"sv};
 inline constexpr std::array acks_words{"0"sv, "1"sv, "all"sv};
+inline constexpr std::array goal_words{"always"sv, "sometimes"sv, "reachable"sv};
 inline constexpr std::array amount_words{"none"sv, "some"sv, "any"sv};
 
 }  // namespace klamm::sim

@@ -1,6 +1,7 @@
 // The command with scenario files: runs, replays, and what it says about files that are none.
 #include <catch2/catch.hpp>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -69,4 +70,27 @@ TEST_CASE("command: a scenario holds both ways") {
     CHECK(both.status == 0);
     CHECK(both.out.find("1 of 1 seeds hold, both ways\n") != std::string::npos);
     CHECK(say({"scenario", "--schema"}).out.starts_with("{\n"));
+}
+
+TEST_CASE("command: a swarm is held against a catalogue of goals") {
+    const std::string path = std::string(KLAMM_BINARY_DIR) + "/goals_of_command.json";
+    const auto swarm = [&](const std::string& moment, const std::string& after_runs) {
+        std::ofstream(path)
+            << R"({"says": "s", "after_runs": )" + after_runs +
+                   R"(, "goals": [{"name": "g", "says": "s", "kind": "reachable",)" +
+                   "\n\"moment\": " + moment + "}]}";
+        return say({"swarm", "--seeds", "2", "--first-seed", "1", "--profile", "calm", "--length",
+                    "3s", "--goals", path});
+    };
+    const Said reached = swarm(R"({"fact": "leads"})", "2");
+    CHECK(reached.status == 0);
+    CHECK(reached.out.find("goals: 1 of 1 reached") != std::string::npos);
+    const Said overdue = swarm(R"({"fact": "log_offline"})", "2");
+    CHECK(overdue.status == 4);
+    CHECK(overdue.out.find("never reached:\n") != std::string::npos);
+    CHECK(swarm(R"({"fact": "log_offline"})", "3").status == 0);
+    const Said wrong = swarm(R"({"fact": "leeds"})", "3");
+    CHECK(wrong.status == 5);
+    CHECK(wrong.err.find("goals_of_command.json:2: \"fact\": expected one of") !=
+          std::string::npos);
 }

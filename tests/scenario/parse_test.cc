@@ -22,7 +22,9 @@ std::vector<std::string> files() {
     std::vector<std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root + "/scenarios")) {
         const std::string path = entry.path().string();
-        if (path.ends_with(".json") && !path.ends_with("schema.json")) all.push_back(path);
+        if (path.ends_with(".json") && !path.ends_with("schema.json") &&
+            !path.ends_with("/goals.json"))
+            all.push_back(path);
     }
     std::sort(all.begin(), all.end());
     return all;
