@@ -1,8 +1,10 @@
 // The catalogue of goals: its form, what it says of runs, and when a swarm has to fail by it.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 #include <string>
 
+#include "sim/run/fault_rates.h"
 #include "sim/run/trial.h"
 #include "sim/scenario/goals.h"
 #include "sim/scenario/parse.h"
@@ -65,13 +67,27 @@ SwarmReport swarm_of(std::uint64_t runs, const GoalCatalogue& goals) {
 
 }  // namespace
 
-TEST_CASE("goals: the catalogue of the tree is read, and names all its goals once") {
-    const auto goals = parse_goals(text_of(root + "/scenarios/goals.json"), "goals.json");
-    INFO((goals.ok() ? "" : goals.error().text));
-    REQUIRE(goals.ok());
-    for (const GoalKind kind : {GoalKind::always, GoalKind::sometimes, GoalKind::reachable})
-        CHECK(std::any_of(goals->begin(), goals->end(),
-                          [&](const Goal& goal) { return goal.kind == kind; }));
+TEST_CASE("goals: the catalogues of the tree are read, and each fault that is drawn has a goal") {
+    std::set<std::string> counts;
+    for (const std::string name : {"goals.json", "goals.disk.json"}) {
+        const auto goals = parse_goals(text_of(root + "/scenarios/" + name), name);
+        INFO((goals.ok() ? "" : goals.error().text));
+        REQUIRE(goals.ok());
+        for (const GoalKind kind : {GoalKind::always, GoalKind::sometimes, GoalKind::reachable})
+            CHECK(std::any_of(goals->begin(), goals->end(),
+                              [&](const Goal& goal) { return goal.kind == kind; }));
+        for (const Goal& goal : *goals)
+            for (const auto& [count, bounds] : goal.counts)
+                if (bounds.at_least.value_or(0) > 0) counts.insert(count);
+    }
+    for (std::size_t i = 0; i < fault_kind_count; ++i) {
+        const auto kind = static_cast<FaultKind>(i);
+        bool drawn = false;
+        for (std::size_t p = 0; p < static_cast<std::size_t>(Profile::count_); ++p)
+            drawn = drawn || faults_an_hour(static_cast<Profile>(p), kind) > 0;
+        INFO(to_string(kind));
+        CHECK((!drawn || counts.contains(std::string("fired.") + to_string(kind))));
+    }
 }
 
 TEST_CASE("goals: the published schema and its document are those of the tables") {

@@ -23,7 +23,7 @@ std::vector<std::string> files() {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root + "/scenarios")) {
         const std::string path = entry.path().string();
         if (path.ends_with(".json") && !path.ends_with("schema.json") &&
-            !path.ends_with("/goals.json"))
+            path.find("/scenarios/goals.") == std::string::npos)
             all.push_back(path);
     }
     std::sort(all.begin(), all.end());
