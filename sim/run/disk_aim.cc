@@ -28,6 +28,8 @@ constexpr std::array<const char*, static_cast<std::size_t>(DiskAim::File::count_
 constexpr std::array<const char*, 7> batch_names = {"any",     "plain", "idempotent", "compressed",
                                                     "control", "first", "last"};
 
+constexpr std::array<const char*, 4> part_names = {"any", "header", "leader epoch", "records"};
+
 bool is_of(DiskAim::Batch kind, const record::BatchView& batch) {
     switch (kind) {
         case DiskAim::Batch::plain: return !batch.has_producer_id() && !batch.is_control();
@@ -42,7 +44,8 @@ bool is_of(DiskAim::Batch kind, const record::BatchView& batch) {
 bool meant(const DiskAim& aim, std::string_view path) {
     const auto kind = file_kind(path);
     if (!kind || (aim.file != DiskAim::File::any && *kind != aim.file)) return false;
-    if (aim.batch != DiskAim::Batch::any && *kind != DiskAim::File::log) return false;
+    const bool of_a_log = aim.batch != DiskAim::Batch::any || aim.part != DiskAim::Part::any;
+    if (of_a_log && *kind != DiskAim::File::log) return false;
     return aim.partition < 0 || partition_of(path) == aim.partition;
 }
 
@@ -58,6 +61,22 @@ std::vector<DiskPlace> batches_of(const std::string& path, ByteView bytes, DiskA
         position += one.size();
     }
     return all;
+}
+
+/// The part of a batch that is meant.
+DiskPlace part_of(DiskPlace batch, DiskAim::Part part) {
+    constexpr std::uint64_t epoch_at = 12;
+    constexpr std::uint64_t magic_at = 16;
+    switch (part) {
+        case DiskAim::Part::header: batch.to = batch.from + record::batch_header_bytes; break;
+        case DiskAim::Part::leader_epoch:
+            batch.to = batch.from + magic_at;
+            batch.from += epoch_at;
+            break;
+        case DiskAim::Part::records: batch.from += record::batch_header_bytes; break;
+        default: break;
+    }
+    return batch;
 }
 
 /// The place whose name the draw likes best.
@@ -85,6 +104,8 @@ std::string to_string(const DiskAim& aim) {
     if (aim.file != DiskAim::File::any) text += fmt::format(" {}", to_string(aim.file));
     if (aim.partition >= 0) text += fmt::format(" of trial-{}", aim.partition);
     if (aim.batch != DiskAim::Batch::any) text += fmt::format(", {} batches", to_string(aim.batch));
+    if (aim.part != DiskAim::Part::any)
+        text += fmt::format(", {}", part_names[static_cast<std::size_t>(aim.part)]);
     return text;
 }
 
@@ -134,7 +155,7 @@ std::optional<DiskPlace> aimed(const World& world, NodeId node, const DiskAim& a
             places.clear();
             batches = {batches.back()};
         }
-        places.insert(places.end(), batches.begin(), batches.end());
+        for (DiskPlace& batch : batches) places.push_back(part_of(std::move(batch), aim.part));
     }
     return choose(std::move(places), draw);
 }

@@ -100,9 +100,13 @@ struct DiskAim {
         count_,
     };
     enum class Batch : std::uint8_t { any, plain, idempotent, compressed, control, first, last };
+    /// Of a batch, for rot: its header, the leader epoch in it, which no checksum covers, its
+    /// records.
+    enum class Part : std::uint8_t { any, header, leader_epoch, records };
     File file = File::any;
     Batch batch = Batch::any;     // of a log
     std::int32_t partition = -1;  // -1: any
+    Part part = Part::any;
     friend bool operator==(const DiskAim&, const DiskAim&) = default;
 };
 

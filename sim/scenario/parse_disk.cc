@@ -57,6 +57,10 @@ void StepReader::disk(const Located& from, Deed& deed) const {
         } else if (one.key == "batch") {
             deed.aim.batch = static_cast<DiskAim::Batch>(1 + index_of(batch_words, one.value.text));
             aim = &one;
+        } else if (one.key == "part") {
+            deed.aim.part =
+                static_cast<DiskAim::Part>(1 + index_of(batch_part_words, one.value.text));
+            aim = &one;
         } else if (one.key == "partition") {
             deed.aim.partition = partition(from);
             aim = &one;

@@ -142,6 +142,9 @@ constexpr std::array disk_keys{
     KeySpec{"partition", Form::integer, "of the file; any if absent", false, nullptr, {}, 0, 63},
     KeySpec{"batch", Form::choice, "of a log: which batches; any if absent", false, nullptr,
             batch_words},
+    KeySpec{"part", Form::choice,
+            "of a batch that rots; no checksum covers the leader epoch; any if absent", false,
+            nullptr, batch_part_words},
     KeySpec{"well", Form::flag, "what this story did to it ends"},
 };
 constexpr ObjectSpec disk_spec{"a disk's trouble",

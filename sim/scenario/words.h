@@ -64,6 +64,7 @@ inline constexpr std::array disk_file_words{
 };
 inline constexpr std::array batch_words{"plain"sv,   "idempotent"sv, "compressed"sv,
                                         "control"sv, "first"sv,      "last"sv};
+inline constexpr std::array batch_part_words{"header"sv, "leader_epoch"sv, "records"sv};
 inline constexpr std::array timer_words{"short"sv, "default"sv};
 inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"sv};
 inline constexpr std::array journal_words{"posix"sv, "ordered"sv};

@@ -138,3 +138,19 @@ TEST_CASE("lost: a directory that is gone takes its partitions' copies, and no o
     CHECK_FALSE(stage.judge.good_candidate(stage.partition));
     CHECK(stage.all_red().empty());
 }
+
+TEST_CASE("rot: read as DUR, a promise that nobody has is excused by the medium, not by power") {
+    for (const bool rotten : {true, false}) {
+        Stage stage({.min_isr = 1, .flush = 1});
+        stage.open({a});
+        stage.append(a, 0, 0);
+        if (rotten) {
+            stage.flushed({a}, 1);
+            rot(stage, a, 0, 1, 1);
+        }
+        stage.watermark(a, 0, 0, 1);
+        stage.answer(a, 0, 0);
+        INFO(stage.all_red());
+        CHECK(stage.red("stranded") != rotten);
+    }
+}

@@ -110,6 +110,16 @@ TEST_CASE("file: errors name file, line, key and what was expected") {
     }());
     check(with_story("{\"start\": \"broker-1\", \"for\": \"1s\"}"),
           "f.json:6: \"for\" has no meaning with \"start\"");
+    check(with_story("{\"disk\": {\"of\": \"leader\", \"file\": \"log\"}}"),
+          "f.json:6: \"disk\": expected \"of\" and one kind of trouble");
+    check(with_story("{\"disk\": {\"of\": \"leader\", \"rots\": true,\n\"stalls\": true}}"),
+          "f.json:7: one trouble a step: \"rots\" or \"stalls\"");
+    check(with_story("{\"disk\": {\"of\": \"leader\", \"stalls\": true,\n\"file\": \"log\"}}"),
+          "f.json:7: \"file\" has no meaning with \"stalls\"");
+    check(with_story("{\"disk\": {\"of\": \"leader\", \"rots\": true}, \"for\": \"1s\"}"),
+          "f.json:6: \"for\" has no meaning with \"disk\"");
+    check(with_story("{\"links\": {\"who\": \"leader\", \"refused\": false}}"),
+          "f.json:6: \"refused\": expected true");
     check(with_story("{}"), "f.json:6: expected a moment, or what is done");
 }
 
