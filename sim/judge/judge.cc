@@ -2,6 +2,8 @@
 // it does with facts is in judge_facts.cc.
 #include "sim/judge/judge.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -77,6 +79,16 @@ void Judge::on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Da
         state.hurt(book, slot, damages, DamageKind::rot, fault, now);
         state.ledger.damaged(book, slot, DamageKind::rot, now);
     }
+}
+
+void Judge::on_range_cut(Instant now, BrokerId node, std::string_view path, std::uint64_t length,
+                         std::uint64_t end) {
+    state_->findings.report(
+        "range",
+        fmt::format("broker {} cut {} to {} bytes although its bytes up to {} waited to be sent on "
+                    "a connection that it had not closed",
+                    node.value, path, length, end),
+        now, node);
 }
 
 void Judge::on_stop(Instant, BrokerId node) {

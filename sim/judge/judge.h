@@ -55,6 +55,9 @@ class Judge {
                        std::span<const UndoneTruncate> undone = {});
     /// Bytes at rest went bad under a running or stopped node.
     void on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damage);
+    /// The node cut a file to `length` bytes while those up to `end` waited to be sent from it.
+    void on_range_cut(Instant now, BrokerId node, std::string_view path, std::uint64_t length,
+                      std::uint64_t end);
     /// Somebody has taken an image of the node's disk.
     void on_image(BrokerId node, FaultId image);
     /// The node's disk is as it was at that image. Its process has been killed before.

@@ -13,7 +13,7 @@
 namespace klamm::sim {
 
 struct Violation {
-    std::string rule;  // "I1" … "I7", "stranded", "erasure", "O5", or a log checker's code
+    std::string rule;  // "I1" … "I7", "stranded", "erasure", "range", "O5", or a log checker's code
     std::string sentence;
     Instant time;
     BrokerId node = no_broker;  // where it showed; no_broker when it is nobody's

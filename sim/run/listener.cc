@@ -127,6 +127,15 @@ void Listener::on_misdirected(NodeId node, const FileDamage& file) {
     look();
 }
 
+void Listener::on_range_cut(NodeId node, const FileDamage& file) {
+    if (hooks_.observer != nullptr) hooks_.observer->on_range_cut(node, file);
+    if (cluster_.broker_index(node) < 0) return;
+    for (const ByteRange range : file.changed)
+        judge_.on_range_cut(cluster_.world().now(), cluster_.id_of(node), file.path, range.from,
+                            range.to);
+    look();
+}
+
 void Listener::on_log(NodeId node, env::ShardIndex shard, Instant time, std::string_view line) {
     if (hooks_.observer != nullptr) hooks_.observer->on_log(node, shard, time, line);
     if (hooks_.log_sink) hooks_.log_sink(time, cluster_.world().name(node), line);

@@ -43,6 +43,7 @@ class Listener final : public WorldObserver {
     void on_stop(NodeId node, int status) override;
     void on_crash(NodeId node, CrashKind kind, const DamageReport& report) override;
     void on_misdirected(NodeId node, const FileDamage& file) override;
+    void on_range_cut(NodeId node, const FileDamage& file) override;
     void on_log(NodeId node, env::ShardIndex shard, Instant time, std::string_view line) override;
     void on_turn_end(NodeId node, env::ShardIndex shard) override;
 

@@ -101,7 +101,8 @@ const Need& need_of(Bug bug) {
 bool is_harm(const std::string& rule) {
     // Invariants and stranding tell of harm that may come; a contradiction is the harness's own.
     const bool invariant = rule.size() >= 2 && rule[0] == 'I' && rule[1] >= '0' && rule[1] <= '9';
-    return !invariant && rule != "liveness" && rule != "stranded" && rule != "malformed";
+    return !invariant && rule != "liveness" && rule != "stranded" && rule != "range" &&
+           rule != "malformed";
 }
 
 const TrialFinding* counted_finding(const Trial& trial, std::optional<Bug> plant) {

@@ -125,6 +125,7 @@ class World::Impl {
     void run_turn(Machine& machine, Shard& shard, env::Event event);
     void cut_turn(Machine& machine, Shard& shard);
     void tell_misdirected(Machine& machine);
+    void tell_ranges_cut(Machine& machine, const Shard& shard);
     void end_turn(Machine& machine, Shard& shard);
     void leave(Machine& machine, Shard& shard, Effect& effect);
     void next_turn(Machine& machine, Shard& shard);

@@ -69,6 +69,12 @@ struct Machine {
     bool starting = false;
     std::uint64_t start_number = 0;  // of the start that is under way
     bool disk_stalled = false;
+    struct CutFile {
+        InodePointer inode;
+        std::uint64_t length;
+        std::size_t effects_before;  // of the turn; what it sends later is of the file as cut
+    };
+    std::vector<CutFile> cuts;  // of the turn that runs
     std::vector<std::uint32_t> stalled_work;  // disk work that is done but not answered
 
     // A kill within a turn to come.

@@ -82,6 +82,9 @@ class WorldObserver {
     /// A write of the turn that ends now went elsewhere: `changed` reads otherwise than it should,
     /// where it belongs and where it landed. After the facts of the turn.
     virtual void on_misdirected(NodeId, const FileDamage&) {}
+    /// The node cut a file although `changed` of it, in a file range, still waits to be sent on a
+    /// connection that it has not closed: what leaves there is not what was meant (env::FileRange).
+    virtual void on_range_cut(NodeId, const FileDamage&) {}
     /// The effects of a turn have left.
     virtual void on_turn_end(NodeId, env::ShardIndex) {}
     /// After each event that ran a turn of `node`, or no_node for a harness event.

@@ -204,7 +204,9 @@ Status Shard::truncate(env::FileId file, std::uint64_t length) {
     if (!process_.files[number(file) - 1].writable) return Failure::invalid;
     fold(fold64(number(file), length));
     if (disk_fails(machine_.spec.disk.write_error_rate, write_fails)) return Failure::io;
-    return machine_.disk.truncate(inode, length);
+    const Status cut = machine_.disk.truncate(inode, length);
+    if (cut.ok()) machine_.cuts.push_back({inode, length, effects_.size()});
+    return cut;
 }
 
 Status Shard::rename(std::string_view from, std::string_view to) {

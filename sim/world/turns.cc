@@ -135,6 +135,7 @@ void World::Impl::run_turn(Machine& machine, Shard& shard, env::Event event) {
     shard.cost_ = cost;
     if (cut) cut_turn(machine, shard);
     tell_misdirected(machine);
+    tell_ranges_cut(machine, shard);
     shard.stuck_ = machine.disk_stalled && shard.disk_used_ && !machine.process->doomed;
     if (!shard.stuck_) {
         Pending& end = push(now_ + cost, EventKind::turn_end);
@@ -150,6 +151,31 @@ void World::Impl::tell_misdirected(Machine& machine) {
         if (observer_ == nullptr) continue;
         const auto file = machine.disk.describe(one.inode, {one.belongs, one.landed});
         if (file) observer_->on_misdirected(machine.id, *file);
+    }
+}
+
+// What this turn sends waits, and what it closes still sends, until the turn's effects leave.
+void World::Impl::tell_ranges_cut(Machine& machine, const Shard& shard) {
+    for (const Machine::CutFile& cut : std::exchange(machine.cuts, {})) {
+        if (observer_ == nullptr) continue;
+        const auto look = [&](const auto& pieces) {
+            for (const OutPiece& piece : pieces) {
+                const std::uint64_t end = piece.position + piece.length;
+                if (piece.file != cut.inode || end <= cut.length) continue;
+                const auto file = machine.disk.describe(cut.inode, {{cut.length, end}});
+                if (file) observer_->on_range_cut(machine.id, *file);
+            }
+        };
+        for (const std::uint32_t index : live_connections_) {
+            const Connection& made = *connections_[index];
+            for (std::size_t side = 0; side < 2; ++side) {
+                const Side& sender = made.sides[side];
+                if (sender.open && sender.machine == machine.id.value) look(made.ways[side].queue);
+            }
+        }
+        const std::size_t before = std::min(cut.effects_before, shard.effects_.size());
+        for (std::size_t i = 0; i < before; ++i)
+            if (const auto* sent = std::get_if<SendEffect>(&shard.effects_[i])) look(sent->pieces);
     }
 }
 

@@ -136,3 +136,6 @@ TEST_CASE("shrink: S1 comes down to few faults and operations, each fault needed
 TEST_CASE("shrink: S7 comes down to few faults and operations, each fault needed") {
     find_and_shrink(Bug::recovery_trusts_length, 1);
 }
+TEST_CASE("shrink: F1 comes down to few faults and operations, each fault needed") {
+    find_and_shrink(Bug::truncate_under_file_range, 1);
+}

@@ -285,8 +285,13 @@ namespace {
 /// Sends a file range of 8000 bytes into a full window, then does `change` to the file.
 struct RangeRun {
     Pair pair;
+    struct Cuts : WorldObserver {
+        void on_range_cut(NodeId, const FileDamage& file) override { told.push_back(file); }
+        std::vector<FileDamage> told;
+    } cuts;
     RangeRun(std::uint64_t seed, std::function<void(env::Env&, env::FileId)> change)
         : pair(seed, {.window_bytes_min = 2000, .window_bytes_max = 2000}) {
+        pair.world.set_observer(&cuts);
         pair.sink.reading = false;
         Source& source = pair.source;
         source.bytes = pattern(2000, 1);
@@ -334,6 +339,46 @@ TEST_CASE("file range: a file that is too short when it leaves breaks the connec
     CHECK(run.pair.source.closed == 1);
     CHECK(run.pair.sink.closed == 1);
     CHECK(run.pair.source.drained == 1);
+    REQUIRE(run.cuts.told.size() == 1);
+    CHECK(run.cuts.told[0].path == "f");
+    CHECK(run.cuts.told[0].changed == std::vector<ByteRange>{{8999, 9000}});
+}
+
+TEST_CASE(
+    "file range: a cut below its end is told while it waits, unless its connection is closed") {
+    struct Case {
+        std::uint64_t length;
+        bool close_first;
+        std::size_t told;
+    };
+    for (const Case one : {Case{8999, false, 1}, Case{9000, false, 0}, Case{8999, true, 0}}) {
+        Pair pair(12, {.window_bytes_min = 2000, .window_bytes_max = 2000});
+        RangeRun::Cuts cuts;
+        pair.world.set_observer(&cuts);
+        pair.sink.reading = false;
+        Source& source = pair.source;
+        source.bytes = pattern(2000, 1);
+        pair.start();
+        pair.world.put_file(pair.a, "f", pattern(10'000, 5));
+        REQUIRE(pair.world.run_for(seconds(1)));
+        const auto act = [&](std::function<void(env::Env&)> what) {
+            source.then = std::move(what);
+            pair.world.ask_stop(pair.a);
+            REQUIRE(pair.world.run_for(seconds(1)));
+        };
+        act([&](env::Env& env) {
+            const env::FileId file = *env.disk().open("f", env::OpenMode::read);
+            env.network().send(source.connection, {env::FileRange{file, 1000, 8000}}, 7);
+            env.disk().close(file);
+        });
+        if (one.close_first) act([&](env::Env& env) { env.network().close(source.connection); });
+        act([&](env::Env& env) {
+            const env::FileId file = *env.disk().open("f", env::OpenMode::write);
+            KLAMM_ASSERT(env.disk().truncate(file, one.length).ok());
+            env.disk().close(file);
+        });
+        CHECK(cuts.told.size() == one.told);
+    }
 }
 
 TEST_CASE("accept: each of several listening shards gets connections") {
