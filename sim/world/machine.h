@@ -74,7 +74,7 @@ struct Machine {
         std::uint64_t length;
         std::size_t effects_before;  // of the turn; what it sends later is of the file as cut
     };
-    std::vector<CutFile> cuts;  // of the turn that runs
+    std::vector<CutFile> cuts;                // of the turn that runs
     std::vector<std::uint32_t> stalled_work;  // disk work that is done but not answered
 
     // A kill within a turn to come.
