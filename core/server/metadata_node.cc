@@ -21,6 +21,7 @@ constexpr storage::TokenOwner token_owner_end = 16;
 constexpr env::Token load_token = env::Token{token_owner_end} << 32;
 constexpr std::uint64_t load_bytes_max = 1 << 20;
 constexpr Duration stop_wait_max = seconds(25);
+constexpr Duration quorum_stop_wait_max = seconds(5);  // for a successor, as Kafka's quorum waits
 
 storage::LogConfig metadata_log_config() {
     storage::LogConfig config;
@@ -389,7 +390,7 @@ void MetadataNode::tick() {
 
 void MetadataNode::begin_stop() {
     stopping_ = true;
-    if (quorum_ != nullptr) return quorum_->shut_down(stop_wait_max);
+    if (quorum_ != nullptr) return quorum_->shut_down(quorum_stop_wait_max);
     if (directory_ && directory_->phase() == storage::DirectoryPhase::ready)
         directory_->close(*env_, BrokerEpoch(0));
     else

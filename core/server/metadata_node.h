@@ -81,6 +81,9 @@ struct MetadataSettings {
     /// The controllers of the quorum, this one included; empty: it is alone, and there is none.
     std::vector<QuorumVoter> voters;
     raft::Settings quorum;  // timeouts
+    /// Of a quorum: asked to stop, it stays while a broker is not fenced, for brokers that are
+    /// stopping too and need its leave. Else it goes at once, and leaves the brokers to the others.
+    bool stays_for_brokers = false;
     std::string cluster;
     std::string log_dir = "metadata";
     Duration session_timeout = seconds(9);

@@ -1,6 +1,7 @@
 // A metadata node that is one controller of a quorum: from the news of what is committed and of who
 // leads to the image, and back to rows that wait.
-#include "core/metadata/change_records.h"
+#include <algorithm>
+
 #include "core/server/metadata_node.h"
 
 namespace klamm::server {
@@ -62,8 +63,16 @@ void MetadataNode::on(const Deposed&) {
 }
 
 void MetadataNode::stop_quorum() {
-    // The others need no leave of this one, and keep their connections to it.
-    if (stop_due_ != instant_never && !stopping_ && settings_.voters.size() > 1) begin_stop();
+    // One that is alone goes when nobody is connected; the others of a quorum stay connected.
+    // What it has decided of the brokers is to be committed before it leaves.
+    const auto& brokers = image_.brokers();
+    const bool needed = std::any_of(brokers.begin(), brokers.end(),
+                                    [](const auto& row) { return !row.second.fenced; });
+    const bool stays = settings_.stays_for_brokers && quorum_->raft() != nullptr &&
+                       (needed || (serving_ && committed_ < log_end())) &&
+                       env_->turn().now < stop_due_;
+    if (stop_due_ != instant_never && !stopping_ && settings_.voters.size() > 1 && !stays)
+        begin_stop();
     if (!stopping_) return;
     if (quorum_->may_stop(env_->turn().now)) quorum_->close(*env_);
     if (quorum_->closed()) env_->stop(0);

@@ -27,7 +27,8 @@ struct ClusterOptions {
     net::InboundLimits limits = {};
     sim::DiskOptions disk = {};
     std::int32_t request_timeout_ms = 30'000;
-    int controllers = 0;  // of a quorum; 0: one node that is none
+    int controllers = 0;            // of a quorum; 0: one node that is none
+    bool controllers_stay = false;  // asked to stop, while a broker is not fenced
 };
 
 struct Cluster {
@@ -39,6 +40,7 @@ struct Cluster {
         metadata.session_timeout = seconds(3);
         metadata.eligible_leader_replicas = options.elr;
         metadata.script = options.script;
+        metadata.stays_for_brokers = options.controllers_stay;
         TopicPlan topic{
             .name = "trial", .id = trial.topic, .assignments = {{}}, .configs = options.topic};
         for (int i = 1; i <= options.brokers; ++i) topic.assignments[0].push_back(BrokerId(i));

@@ -129,3 +129,20 @@ TEST_CASE("quorum cluster: controllers and brokers lose their power, one image c
                                       seconds(40)));
     }
 }
+
+TEST_CASE("quorum cluster: all are asked to stop at once, and the brokers are let go first") {
+    ClusterOptions all = options(26);
+    all.controllers_stay = true;
+    Cluster cluster(all);
+    REQUIRE(cluster.ready());
+    for (const auto* side : {&cluster.controllers, &cluster.brokers})
+        for (const sim::NodeId node : *side) cluster.world.ask_stop(node);
+    const auto gone = [&](const std::vector<sim::NodeId>& nodes) {
+        return std::none_of(nodes.begin(), nodes.end(),
+                            [&](sim::NodeId node) { return cluster.world.alive(node); });
+    };
+    CHECK(cluster.world.run_until([&] { return gone(cluster.brokers); }, seconds(5)));
+    CHECK(cluster.world.run_until([&] { return gone(cluster.controllers); }, seconds(30)));
+    for (const auto* side : {&cluster.controllers, &cluster.brokers})
+        for (const sim::NodeId node : *side) CHECK(cluster.world.stop_status(node) == 0);
+}
