@@ -22,12 +22,15 @@ namespace {
 constexpr std::string_view usage =
     "usage: klamm broker [--brokers N] [--listen HOST:PORT] [--dir PATH] [--shards S] [--topic "
     "NAME]\n"
-    "                    [--partitions P] [--set KEY=VALUE]...\n"
+    "                    [--partitions P] [--controllers C] [--set KEY=VALUE]...\n"
     "\n"
     "Runs N brokers (default 1) and the metadata node in one process. Broker i listens on PORT + i "
     "- 1\n"
     "(default 127.0.0.1:9092), the metadata node on PORT + N. Data is kept under PATH (default\n"
-    "klamm-data). The topic (default `trial`) has N replicas and is made at the first start.\n"
+    "klamm-data). With --controllers, C controllers that are a quorum stand where the metadata "
+    "node\n"
+    "does, from that port on. The topic (default `trial`) has N replicas and is made at the first "
+    "start.\n"
     "KEY=VALUE is a broker's option in Kafka's name, for all brokers.\n";
 
 constexpr std::uint64_t cluster_high = 0x6b6c616d6d2d6c6fULL;
@@ -40,6 +43,7 @@ struct Arguments {
     std::uint32_t shards = 1;
     std::string topic = "trial";
     int partitions = 1;
+    int controllers = 0;  // of a quorum; 0: a metadata node that is alone
     config::BrokerOptions options;
 };
 
@@ -95,8 +99,9 @@ Status set_option(Arguments& arguments, std::string_view pair) {
 std::optional<Error> parse(std::span<const std::string_view> words, Arguments& arguments) {
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string_view word = words[i];
-        constexpr std::string_view known[] = {"--brokers", "--shards", "--partitions", "--listen",
-                                              "--dir",     "--topic",  "--set"};
+        constexpr std::string_view known[] = {"--brokers",     "--shards", "--partitions",
+                                              "--controllers", "--listen", "--dir",
+                                              "--topic",       "--set"};
         if (std::find(std::begin(known), std::end(known), word) == std::end(known))
             return Error{Failure::invalid, fmt::format("{}: no such option", word)};
         if (i + 1 >= words.size())
@@ -109,6 +114,8 @@ std::optional<Error> parse(std::span<const std::string_view> words, Arguments& a
             good = parse_number<std::uint32_t>(value, 1, 64, arguments.shards);
         } else if (word == "--partitions") {
             good = parse_number(value, 1, 10'000, arguments.partitions);
+        } else if (word == "--controllers") {
+            good = parse_number(value, 1, 9, arguments.controllers);
         } else if (word == "--listen") {
             good = parse_endpoint(value, arguments.listen);
         } else if (word == "--dir") {
@@ -146,6 +153,16 @@ server::MetadataSettings metadata_settings(const Arguments& arguments, const std
     return settings;
 }
 
+/// Their ids are beyond those of brokers.
+std::vector<server::QuorumVoter> controllers_of(const Arguments& arguments, std::uint16_t port) {
+    constexpr std::int32_t first_id = 3001;
+    std::vector<server::QuorumVoter> controllers;
+    for (int i = 0; i < arguments.controllers; ++i)
+        controllers.push_back({BrokerId(first_id + i),
+                               {arguments.listen.host, static_cast<std::uint16_t>(port + i)}});
+    return controllers;
+}
+
 }  // namespace
 
 int run_broker(std::span<const std::string_view> words, const Console& console) {
@@ -167,15 +184,26 @@ int run_broker(std::span<const std::string_view> words, const Console& console) 
     static runtime::Runtime* running = nullptr;
     runtime::Runtime runtime;
     running = &runtime;
-    runtime.add_node({.name = "metadata",
-                      .factory = server::metadata_factory(
-                          metadata_settings(arguments, cluster, controller_port)),
-                      .shards = 1,
-                      .root = arguments.directory + "/metadata",
-                      .facts = nullptr,
-                      .log = runtime::log_to_stderr(),
-                      .seed = std::nullopt,
-                      .attends = true});
+    server::MetadataSettings metadata = metadata_settings(arguments, cluster, controller_port);
+    const auto add_controller = [&](const std::string& name) {
+        runtime.add_node({.name = name,
+                          .factory = server::metadata_factory(metadata),
+                          .shards = 1,
+                          .root = arguments.directory + "/" + name,
+                          .facts = nullptr,
+                          .log = runtime::log_to_stderr(),
+                          .seed = std::nullopt,
+                          .attends = true});
+    };
+    metadata.voters = controllers_of(arguments, controller_port);
+    metadata.stays_for_brokers = true;
+    const std::vector<server::QuorumVoter> controllers = metadata.voters;
+    if (controllers.empty()) add_controller("metadata");
+    for (std::size_t i = 0; i < controllers.size(); ++i) {
+        metadata.node = controllers[i].id;
+        metadata.listen = controllers[i].at;
+        add_controller(fmt::format("controller-{}", i + 1));
+    }
     for (int i = 0; i < arguments.brokers; ++i) {
         server::BrokerSettings settings;
         settings.options = arguments.options;
@@ -184,6 +212,7 @@ int run_broker(std::span<const std::string_view> words, const Console& console) 
                            static_cast<std::uint16_t>(arguments.listen.port + i)};
         settings.advertised = settings.listen;
         settings.controller = {arguments.listen.host, controller_port};
+        settings.controllers = controllers;
         settings.cluster = cluster;
         settings.log_dirs.clear();
         for (std::uint32_t shard = 0; shard < arguments.shards; ++shard)

@@ -78,6 +78,7 @@ TEST_CASE("command: wrong usage is one sentence and status 5") {
         {"broker", "--topic", "a/b"},
         {"broker", "--topic", ".."},
         {"broker", "--brokers", "0"},
+        {"broker", "--controllers", "0"},
         {"broker", "--listen", "127.0.0.1"},
         {"broker", "--set", "log.dirs"},
         {"broker", "--set", "min.insync.replicas=0"},
