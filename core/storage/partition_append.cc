@@ -87,10 +87,9 @@ Appended PartitionLog::append_as_follower(const Turn& turn, env::Disk& disk, con
         if (!batch.crc_holds() || batch.last_offset_delta() < 0) {
             return refused(AppendOutcome::corrupt);
         }
-        if (batch.leader_epoch() > epoch) {
-            appended.later_epoch = true;
-            break;
-        }
+        // Left out, and so is what follows; but all of it must be sound.
+        if (batch.leader_epoch() > epoch) appended.later_epoch = true;
+        if (appended.later_epoch) continue;
         if (batch.base_offset() != next || batch.leader_epoch() < latest) {
             return refused(AppendOutcome::misplaced);
         }

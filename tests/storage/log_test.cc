@@ -397,3 +397,25 @@ TEST_CASE("recovery: lost or rotten indexes, epochs and snapshots are recomputed
     REQUIRE(rig.bytes() == content);
     REQUIRE(inconsistency(rig, rotten, tiny()) == "");
 }
+
+TEST_CASE("read: a base offset that is not of this log is damage, and is told to no reader") {
+    RecordingDisk disk;
+    {
+        Rig rig(disk, tiny());
+        REQUIRE(rig.open());
+        fill(rig, 3);
+        rig.directory.close(rig.env, BrokerEpoch(1));
+        rig.pump();
+    }
+    FileTree tree = disk.cached();
+    Bytes& file = tree.at("d/trial-0/00000000000000000000.log");
+    const std::size_t first_base_byte = GENERATE(0, 7);
+    file[first_base_byte] ^= 0x74;  // no checksum covers it
+    RecordingDisk rotten(tree);
+    Rig rig(rotten, tiny());
+    REQUIRE(rig.open());
+    const storage::ReadPlan plan = read(rig, Offset(0), 10'000, Offset(6));
+    REQUIRE(plan.status == storage::ReadStatus::offline);
+    REQUIRE(rig.log->offline()->position == 0);
+    REQUIRE_FALSE(rig.log->offline()->disk_failed);
+}
