@@ -45,6 +45,7 @@ Storm::Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& 
       result_(result),
       conditions_(cluster, plan.cluster),
       disks_(cluster, judge),
+      requests_(cluster.world(), hooks.tap),
       brokers_(cluster.brokers().size()) {}
 
 void Storm::begin() {
@@ -377,6 +378,7 @@ void Storm::heal(const std::vector<std::uint32_t>& left_down) {
     healed_ = true;
     conditions_.clear();
     disks_.heal();
+    requests_.end();
     for (std::size_t i = 0; i < brokers_.size(); ++i) {
         world().disarm(node(i));
         brokers_[i].armed = nullptr;  // what kills it from here on is no fault

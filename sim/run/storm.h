@@ -13,6 +13,7 @@
 #include "sim/run/conditions.h"
 #include "sim/run/disk_troubles.h"
 #include "sim/run/listener.h"
+#include "sim/run/request_rules.h"
 #include "sim/run/run.h"
 
 namespace klamm::sim {
@@ -36,6 +37,8 @@ class Storm final : public CrashWatch {
     void mend(const Pairs& pairs);
     /// Counts a fault that somebody else has brought about.
     void struck(const FaultEvent& fault) { fired(fault, true); }
+    /// Rules about requests; they read along once they are told to watch.
+    [[nodiscard]] RequestRules& requests() { return requests_; }
     /// Starts a broker that is down, before its time.
     void start(std::size_t broker);
     /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
@@ -80,6 +83,7 @@ class Storm final : public CrashWatch {
     RunResult& result_;
     Conditions conditions_;
     DiskTroubles disks_;
+    RequestRules requests_;
     std::vector<Broker> brokers_;
     const FaultEvent* current_ = nullptr;       // that kills or cuts power at this moment
     std::set<std::size_t> power_hit_;           // by the current one

@@ -69,6 +69,7 @@ void Deeds::act(const Deed& deed, std::uint64_t key, std::size_t line) {
         case Verb::move_leader:
         case Verb::elect_unclean:
         case Verb::configure: administer(deed, key, line); return;
+        case Verb::on: request(deed, key, line); return;
         case Verb::power: power(deed, resolve(deed.who, key, line), line); return;
         case Verb::slow:
         case Verb::links:
@@ -251,6 +252,26 @@ void Deeds::links(const Deed& deed, std::uint64_t key, std::size_t line) {
     storm_.struck(make(FaultKind::connection_reset, {target}, deed));
 }
 
+void Deeds::request(const Deed& deed, std::uint64_t key, std::size_t line) {
+    RequestRule rule;
+    rule.api = deed.api;
+    rule.from = resolve(deed.who, key, line);
+    rule.to = resolve(deed.other, key + 1, line);
+    if (rule.from.empty() != deed.who.empty() || rule.to.empty() != deed.other.empty()) return;
+    rule.nth = deed.nth;
+    rule.point = deed.applied ? RequestRule::Point::after : RequestRule::Point::before;
+    rule.reset = deed.kind == FaultKind::connection_reset;
+    rule.duration = deed.lasting.value_or(Duration{});
+    rule.tag = tag_of(line, 3);
+    ++unmet_[line];
+    const FaultEvent& fault = make(deed.kind, {0}, deed);
+    rule.met = [this, &fault, line] {
+        --unmet_[line];
+        storm_.struck(fault);
+    };
+    storm_.requests().add(std::move(rule));
+}
+
 void Deeds::mend(const Pairs& pairs) {
     for (const auto& pair : pairs) {
         const auto found = cuts_.find(pair);
@@ -291,6 +312,8 @@ void Deeds::administer(const Deed& deed, std::uint64_t key, std::size_t line) {
 }
 
 void Deeds::heal() {
+    for (const auto& [line, rules] : unmet_)
+        if (rules > 0) miss(line, "no such request was sent");
     for (const NodeId node : paused_) world().resume(node);
     paused_.clear();
     cuts_.clear();

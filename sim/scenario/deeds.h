@@ -37,6 +37,7 @@ class Deeds {
     void power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line);
     void take_back(NodeId node, bool pauses, std::size_t line);
     void links(const Deed& deed, std::uint64_t key, std::size_t line);
+    void request(const Deed& deed, std::uint64_t key, std::size_t line);
     void mend(const Pairs& pairs);
     void administer(const Deed& deed, std::uint64_t key, std::size_t line);
     void condition(const Deed& deed, NodeId node, std::uint64_t key, std::size_t line);
@@ -56,6 +57,7 @@ class Deeds {
     std::multiset<std::pair<NodeId, NodeId>> cuts_;
     std::map<std::size_t, std::vector<const FaultEvent*>> lasting_;  // by broker: pauses, disks
     std::map<std::size_t, FaultEvent*> remembered_;                  // rollbacks, by broker
+    std::map<std::size_t, std::size_t> unmet_;                       // rules, by line: how many
     std::set<NodeId> paused_;                                        // no brokers
     std::vector<std::string> misses_;
 };

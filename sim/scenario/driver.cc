@@ -30,6 +30,10 @@ class Performance final : public Director {
         cast_.emplace(stage.cluster);
         deeds_.emplace(stage, *cast_);
         record_.emplace(*scenario_, *cast_);
+        const auto about_requests = [](const auto& one) { return one.deed.verb == Verb::on; };
+        if (std::any_of(scenario_->story.begin(), scenario_->story.end(), about_requests) ||
+            std::any_of(scenario_->by_chance.begin(), scenario_->by_chance.end(), about_requests))
+            stage.storm.requests().watch();
         for (std::size_t i = 0; i < scenario_->by_chance.size(); ++i) {
             const ByChance& chance = scenario_->by_chance[i];
             for (std::uint32_t n = 0; n < chance.times; ++n) {

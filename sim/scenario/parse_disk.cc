@@ -1,4 +1,4 @@
-// What a step may do to a broker's disk and to its links: one kind of trouble each.
+// What a step may do to a broker's disk, to its links and to a request: one kind of trouble each.
 #include <fmt/format.h>
 
 #include <array>
@@ -96,6 +96,19 @@ void StepReader::links(const Located& from, Deed& deed) const {
     deed.amount = what.value.integer;
     for (const auto& [key, kind] : link_troubles)
         if (what.key == key) deed.kind = kind;
+}
+
+void StepReader::request(const Located& from, Deed& deed) const {
+    const Located* stalls = from.find("stalls");
+    const Located* resets = from.find("resets");
+    if ((stalls == nullptr) == (resets == nullptr))
+        throw ParseError{from.line, "\"on\": expected \"stalls\" or \"resets\""};
+    deed.kind = stalls != nullptr ? FaultKind::connection_stall : FaultKind::connection_reset;
+    deed.applied = index_of(point_words, (stalls != nullptr ? stalls : resets)->text) == 1;
+    deed.api = api_keys[index_of(api_words, from.find("api")->text)];
+    if (const Located* nth = from.find("nth")) deed.nth = static_cast<std::uint32_t>(nth->integer);
+    if (const Located* who = from.find("from")) deed.who = whos(*who);
+    if (const Located* to = from.find("to")) deed.other = whos(*to);
 }
 
 }  // namespace klamm::sim

@@ -15,7 +15,7 @@ namespace klamm::sim {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Verb>, 20> verbs{{
+constexpr std::array<std::pair<std::string_view, Verb>, 21> verbs{{
     {"name", Verb::name},
     {"kill", Verb::kill},
     {"kill_in_write", Verb::kill_in_write},
@@ -31,6 +31,7 @@ constexpr std::array<std::pair<std::string_view, Verb>, 20> verbs{{
     {"slow", Verb::slow},
     {"reset", Verb::reset},
     {"links", Verb::links},
+    {"on", Verb::on},
     {"disk", Verb::disk},
     {"clock", Verb::clock},
     {"move_leader", Verb::move_leader},
@@ -66,6 +67,7 @@ bool may_last(const Deed& deed) {
         case Verb::slow:
         case Verb::elect_unclean: return true;
         case Verb::links: return true;
+        case Verb::on: return deed.kind == FaultKind::connection_stall;
         case Verb::disk: return disk_may_last(deed);
         case Verb::clock: return deed.kind == FaultKind::clock_drift;
         default: return false;
@@ -284,6 +286,7 @@ Deed StepReader::deed(const Located& from, bool by_chance) {
             case Verb::stall:
             case Verb::reset: cut(value, deed); break;
             case Verb::links: links(value, deed); break;
+            case Verb::on: request(value, deed); break;
             case Verb::disk: disk(value, deed); break;
             case Verb::clock: clock(value, deed); break;
             case Verb::configure: configure(value, deed); break;
@@ -311,7 +314,7 @@ Deed StepReader::deed(const Located& from, bool by_chance) {
             throw ParseError{time->line, fmt::format("\"for\" has no meaning with \"{}\"",
                                                      what == nullptr ? "nothing" : what->key)};
         deed.lasting = lasting(*time, "for");
-    } else if (deed.verb == Verb::stall ||
+    } else if (deed.verb == Verb::stall || (deed.verb == Verb::on && may_last(deed)) ||
                (by_chance && may_last(deed) && deed.verb != Verb::elect_unclean)) {
         throw ParseError{from.line, "\"for\" is missing: expected how long it lasts"};
     }

@@ -33,6 +33,7 @@ class StepReader {
     void cut(const Located& from, Deed& deed) const;
     void disk(const Located& from, Deed& deed) const;
     void links(const Located& from, Deed& deed) const;
+    void request(const Located& from, Deed& deed) const;
     void clock(const Located& from, Deed& deed) const;
     void configure(const Located& from, Deed& deed) const;
     [[nodiscard]] Who who(const Located& from) const;

@@ -77,6 +77,7 @@ enum class Verb : std::uint8_t {
     slow,
     reset,
     links,
+    on,
     disk,
     clock,
     move_leader,
@@ -96,6 +97,9 @@ struct Deed {
     FaultKind kind = FaultKind::kill;            // disk, clock, links: which
     bool well = false;                           // disk: takes back what was done to it
     bool remember = false;                       // disk: keeps what it holds
+    std::int16_t api = 0;                        // on
+    std::uint32_t nth = 1;                       // on: which request, from now
+    bool applied = false;                        // on: after it was applied
     DiskAim aim = {};                            // disk: which file
     std::int64_t amount = 0;                     // as FaultEvent
     std::int32_t partition = 0;                  // move_leader, elect_unclean

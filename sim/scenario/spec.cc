@@ -79,6 +79,20 @@ constexpr std::array link_keys{
 constexpr ObjectSpec links_spec{"what links do", "Of all links of a broker; one of them.",
                                 link_keys};
 
+constexpr std::array request_keys{
+    KeySpec{"api", Form::choice, "what is asked", true, nullptr, api_words},
+    KeySpec{"from", Form::whos, "who asks; anybody if absent"},
+    KeySpec{"to", Form::whos, "who is asked; anybody if absent"},
+    KeySpec{"nth", Form::integer, "which request, from now; 1 if absent", false, nullptr, {}, 1},
+    KeySpec{"stalls", Form::choice,
+            "the connection stalls, for as long as `for` says: with the request, or its answer",
+            false, nullptr, point_words},
+    KeySpec{"resets", Form::choice, "the connection breaks", false, nullptr, point_words},
+};
+constexpr ObjectSpec request_spec{
+    "a request", "One request, and what becomes of its connection: `stalls` or `resets`.",
+    request_keys};
+
 constexpr ObjectSpec slow_spec{"a slow link", "All links of a broker.", slow_keys};
 
 constexpr std::array disk_keys{
@@ -200,6 +214,8 @@ constexpr ObjectSpec elect_spec{
         KeySpec{"stall", Form::object, "packets wait for as long as `for` says", false,            \
                 &cut_spec},                                                                        \
         KeySpec{"slow", Form::object, "a broker's links become slow", false, &slow_spec},          \
+        KeySpec{"on", Form::object, "what befalls a request that is still to be sent", false,      \
+                &request_spec},                                                                    \
         KeySpec{"links", Form::object, "a broker's links become narrow, or swallow what is large", \
                 false, &links_spec},                                                               \
         KeySpec{"reset", Form::object, "connections break; bytes on the way are gone", false,      \

@@ -2,6 +2,7 @@
 // The words of scenario files that name one of a few things, in the order of the values they mean.
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace klamm::sim {
@@ -65,6 +66,22 @@ inline constexpr std::array disk_file_words{
 inline constexpr std::array batch_words{"plain"sv,   "idempotent"sv, "compressed"sv,
                                         "control"sv, "first"sv,      "last"sv};
 inline constexpr std::array batch_part_words{"header"sv, "leader_epoch"sv, "records"sv};
+inline constexpr std::array api_words{
+    "produce"sv,
+    "fetch"sv,
+    "list_offsets"sv,
+    "metadata"sv,
+    "api_versions"sv,
+    "init_producer_id"sv,
+    "offset_for_leader_epoch"sv,
+    "alter_partition"sv,
+    "broker_registration"sv,
+    "broker_heartbeat"sv,
+};
+/// Their keys in Kafka's protocol, in the same order.
+inline constexpr std::array<std::int16_t, api_words.size()> api_keys{0,  1,  2,  3,  18,
+                                                                     22, 23, 56, 62, 63};
+inline constexpr std::array point_words{"before_it_is_applied"sv, "after_it_was_applied"sv};
 inline constexpr std::array timer_words{"short"sv, "default"sv};
 inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"sv};
 inline constexpr std::array journal_words{"posix"sv, "ordered"sv};

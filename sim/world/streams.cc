@@ -143,7 +143,7 @@ void World::Impl::connect(Machine& machine, Shard& shard, ConnectEffect& effect)
     connections_.push_back(std::move(made));
     live_connections_.insert(index);
     if (tap_ != nullptr)
-        tap_->on_connect(now_, {index, machine.id, NodeId(target), effect.to.port});
+        tap_->on_connect(now_, {index, machine.id, NodeId(target), effect.to.port, placed.key});
     push(now_ + delay(placed, 0, 0, handshake_n), EventKind::syn).machine = index;
     const std::int64_t timeout =
         draws_.between(net.connect_timeout_min.nanoseconds, net.connect_timeout_max.nanoseconds,

@@ -18,6 +18,7 @@ struct TappedConnection {
     NodeId from;               // who connected
     NodeId to;
     std::uint16_t port = 0;  // at `to`
+    std::uint64_t key = 0;   // as World's faults name it
 };
 
 class NetworkTap {
