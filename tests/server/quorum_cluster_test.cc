@@ -146,3 +146,46 @@ TEST_CASE("quorum cluster: all are asked to stop at once, and the brokers are le
     for (const auto* side : {&cluster.controllers, &cluster.brokers})
         for (const sim::NodeId node : *side) CHECK(cluster.world.stop_status(node) == 0);
 }
+
+TEST_CASE("quorum cluster: storms over controllers and brokers end in one image") {
+    constexpr auto domain = draw_domain("test.quorum_cluster");
+    std::uint64_t epochs = 0;
+    for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+        Cluster cluster(options(seed));
+        cluster.start();
+        std::vector<sim::NodeId> all = cluster.controllers;
+        all.insert(all.end(), cluster.brokers.begin(), cluster.brokers.end());
+        const Draws draws(seed);
+        for (std::uint64_t n = 0; n < 24; ++n) {
+            const sim::NodeId one = all[draws.below(all.size(), domain, 1, n)];
+            const sim::NodeId other = all[draws.below(all.size(), domain, 2, n)];
+            switch (draws.below(8, domain, 3, n)) {
+                case 0: cluster.world.kill(one); break;
+                case 1: cluster.world.power_loss(one); break;
+                case 2: cluster.world.power_loss(all); break;
+                case 3: cluster.world.cut(one, other); break;
+                case 4: cluster.world.partition({&one, 1}, cluster.controllers); break;
+                case 5: cluster.world.heal_all(); break;
+                default:
+                    for (const sim::NodeId node : all) cluster.world.start(node);
+            }
+            cluster.world.run_for(milliseconds(draws.between(10, 1'200, domain, 4, n)));
+        }
+        cluster.world.heal_all();
+        INFO("seed " << seed);
+        const Instant until = cluster.world.now() + seconds(120);
+        bool settled = false;
+        while (!settled && cluster.world.now() < until && !cluster.world.ended()) {
+            for (const sim::NodeId node : all) cluster.world.start(node);
+            settled = cluster.world.run_until(
+                [&] { return cluster.isr_size() == 3 && agree(cluster); }, seconds(5));
+        }
+        CHECK_FALSE(cluster.world.ended().has_value());
+        CHECK(settled);
+        for (const sim::NodeId node : all) CHECK_FALSE(cluster.world.stop_status(node) == 1);
+        if (cluster.active() >= 0)
+            epochs += static_cast<std::uint64_t>(
+                cluster.controller_at(active(cluster))->quorum()->raft()->epoch().value);
+    }
+    CHECK(epochs > 50);
+}
