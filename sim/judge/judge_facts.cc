@@ -78,10 +78,10 @@ void Judge::State::on(Instant now, BrokerId node, const facts::LogTruncated& fac
         truncate(book, slot, fact.end, true);
         return;
     }
-    // A log that starts anew above its end. Recovery may also cut where it ended, above what a
-    // failed write is known to have left.
-    const bool anew =
-        fact.end > book.replicas[slot].end && fact.reason != facts::TruncateReason::recovery;
+    const bool anew = fact.end > book.replicas[slot].end;  // a log that starts above its end
+    // Recovery may cut above what a failed write is known to have left; what is below shows when
+    // the log is opened.
+    if (anew && fact.reason == facts::TruncateReason::recovery) return;
     take_away(book, slot, anew ? book.replicas[slot].start : fact.end, how, now);
     if (!anew) return;
     book.replicas[slot].start = fact.end;

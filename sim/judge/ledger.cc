@@ -190,12 +190,9 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
     // Read as DUR no loss of power excuses it; what the medium did does.
     if (candidate_has_rot(book, batch)) return;
     // A leader that does not know yet that an unclean election has deposed it: whoever takes up
-    // that epoch shows what is lost.
-    const auto newest =
-        book.elections.empty() ? book.elections.end() : std::prev(book.elections.end());
-    if (newest != book.elections.end() && newest->first > batch.epoch &&
-        newest->second.kind == ElectionClass::unclean)
-        return;
+    // that epoch, or a later one, shows what is lost.
+    for (auto at = book.elections.upper_bound(batch.epoch); at != book.elections.end(); ++at)
+        if (at->second.kind == ElectionClass::unclean) return;
     ++bill_.forbidden_events;
     findings_.report("stranded",
                      fmt::format("offset {} of {} {} at {} although no replica that may lead {}",
