@@ -93,6 +93,40 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("excuses: what a failed write left in an empty log, and recovery found, is a good copy") {
+    for (const std::int64_t left : {1, 0}) {
+        Stage stage;
+        stage.open();
+        stage.append(c, 0, 0);
+        stage.truncated(c, 0, facts::TruncateReason::failed_write);
+        stage.promise({a, b}, 0);
+        stage.truncated(c, left, facts::TruncateReason::recovery);
+        stage.restart(c, left);
+        stage.commit(c, 1, {c}, {}, Cause::broker_fenced);
+        stage.lead(c, 1, left);
+        INFO(stage.all_red());
+        CHECK(stage.red("O5") == (left == 0));
+    }
+}
+
+TEST_CASE("excuses: a late promise of one deposed uncleanly waits for who leads, clean or not") {
+    for (const bool unclean : {true, false}) {
+        Stage stage({.min_isr = 1});
+        stage.open({a});
+        stage.append(a, 0, 0);
+        stage.commit(no_broker, 1, {}, {a}, Cause::broker_fenced, {a});
+        if (unclean) stage.commit(c, 2, {c}, {}, Cause::elected_by_administrator);
+        stage.commit(no_broker, 3, {}, {c}, Cause::broker_fenced, {c});
+        stage.commit(c, 4, {c}, {}, Cause::broker_unfenced);
+        stage.watermark(a, 0, 0, 1);
+        stage.answer(a, 0, 0);
+        INFO(stage.all_red());
+        CHECK(stage.red("stranded") == !unclean);
+        stage.lead(c, 4, 0);
+        CHECK(stage.lost(Rule::unclean) == (unclean ? 1 : 0));
+    }
+}
+
 TEST_CASE("excuses: a late promise is not excused by an unclean election after a clean loss") {
     for (const bool cleanly : {false, true}) {
         Stage stage;
