@@ -333,19 +333,6 @@ void FileImage::put(ByteView bytes) {
     forsaken_.clear();
 }
 
-void FileImage::overwrite(std::uint64_t position, ByteView bytes) {
-    KLAMM_ASSERT(position + bytes.size() <= live_.size());
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const std::uint64_t at = position + i;
-        live_[at] = bytes[i];
-        for (Layer& layer : layers_) {
-            auto saved = layer.saved.find(at / unit_);
-            if (saved != layer.saved.end() && at % unit_ < saved->second.size())
-                saved->second[at % unit_] = bytes[i];
-        }
-    }
-}
-
 std::vector<ByteRange> differences(ByteView a, ByteView b) {
     std::vector<ByteRange> ranges;
     const std::size_t common = std::min(a.size(), b.size());

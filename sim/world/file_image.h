@@ -74,8 +74,6 @@ class FileImage {
     void crash(const CrashRules& rules, std::vector<TruncateUndone>& undone);
     /// Replaces the content, durable at once.
     void put(ByteView bytes);
-    /// Changes bytes that exist, in the cache and on the disk.
-    void overwrite(std::uint64_t position, ByteView bytes);
 
   private:
     struct Operation {

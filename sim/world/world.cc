@@ -290,16 +290,6 @@ std::uint64_t World::disk_bytes(NodeId node) const { return impl_->machine(node)
 void World::put_file(NodeId node, std::string_view path, ByteView bytes) {
     impl_->machine(node).disk.put(path, bytes);
 }
-bool World::overwrite_file(NodeId node, std::string_view path, std::uint64_t position,
-                           ByteView bytes) {
-    const InodePointer inode = impl_->machine(node).disk.find(path);
-    if (!inode || inode->is_directory()) return false;
-    const std::uint64_t length = inode->file.length();
-    if (position > length || bytes.size() > length - position) return false;
-    inode->file.overwrite(position, bytes);
-    return true;
-}
-
 bool World::rot_file(NodeId node, std::string_view path, std::uint64_t position, ByteView seen) {
     return impl_->machine(node).disk.rot(path, position, seen);
 }

@@ -129,9 +129,6 @@ class World {
     [[nodiscard]] std::uint64_t disk_bytes(NodeId node) const;
     /// Makes or replaces a file, durable at once, with the directories above it.
     void put_file(NodeId node, std::string_view path, ByteView bytes);
-    /// Changes bytes under the node's feet, in the cache and on the disk (rot); false if out of
-    /// range.
-    bool overwrite_file(NodeId node, std::string_view path, std::uint64_t position, ByteView bytes);
 
     // --- The medium, per file. False where there is no such file, or no such place in it.
     /// Bytes read as `seen` from now on, in every incarnation, until they are written again.

@@ -189,8 +189,7 @@ TEST_CASE("life: a partition whose file is damaged says so and nothing else of t
     bool rotten = false;
     for (const std::string& path : cluster.world.paths(cluster.brokers[0]))
         if (path.find("trial-0/") != std::string::npos && path.ends_with(".log"))
-            rotten =
-                cluster.world.overwrite_file(cluster.brokers[0], path, batch_at + 8, Bytes(4, 0));
+            rotten = cluster.world.rot_file(cluster.brokers[0], path, batch_at + 8, Bytes(4, 0));
     REQUIRE(rotten);
     cluster.world.start(cluster.brokers[0]);
     cluster.world.run_for(seconds(5));
