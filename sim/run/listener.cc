@@ -52,8 +52,11 @@ void Listener::on_fact(NodeId node, env::ShardIndex shard, Instant time, const f
     if (const auto* committed = std::get_if<facts::PartitionCommitted>(&fact);
         committed != nullptr && watch_ != nullptr)
         watch_->committed(*committed);
-    if (judge_.on_fact(time, cluster_.id_of(node), cluster_.world().incarnation(node), fact))
-        look();
+    if (hooks_.judging) hooks_.judging(true);
+    const bool red =
+        judge_.on_fact(time, cluster_.id_of(node), cluster_.world().incarnation(node), fact);
+    if (hooks_.judging) hooks_.judging(false);
+    if (red) look();
 }
 
 void Listener::on_start(NodeId node, std::uint64_t incarnation) {

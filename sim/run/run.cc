@@ -272,7 +272,9 @@ class Run {
         if (hooks_.end_sink) hooks_.end_sink(world());
         result_.ended = world().ended();
         if (!result_.ended.has_value()) {
+            if (hooks_.judging) hooks_.judging(true);
             judge_.finish(now, read_to_end);
+            if (hooks_.judging) hooks_.judging(false);
             listener_.look();
         }
         check_harness(read_to_end);

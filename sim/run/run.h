@@ -45,6 +45,8 @@ struct RunHooks {
     std::function<void(const World&)> end_sink;
     /// Asked after each event: to look, or to make another run of this one (World::perturb).
     std::function<void(World&)> after_event;
+    /// For benchmarks: about each fact that the judge is told, and about its closing.
+    std::function<void(bool begins)> judging;
     bool stop_at_first_violation = false;
     bool keep_history = false;     // RunResult::history
     std::uint64_t events_max = 0;  // a run that needs more is a harness error; 0: a large default
