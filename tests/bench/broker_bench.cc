@@ -207,8 +207,8 @@ bool serves_all(int socket) {
     for (const auto& [topic, partitions] :
          {std::pair{Topic::large, 1}, {Topic::spread, spread_partitions}, {Topic::small, 1}}) {
         const Position begin(static_cast<std::size_t>(partitions));
-        for (const auto& row :
-             fetch_once(socket, topic, begin, 1 << 20, 0, answer).responses.at(0).partitions)
+        const auto response = fetch_once(socket, topic, begin, 1 << 20, 0, answer);
+        for (const auto& row : response.responses.at(0).partitions)
             if (row.error_code != protocol::ErrorCode::none) return false;
     }
     return true;
