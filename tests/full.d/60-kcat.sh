@@ -2,21 +2,7 @@
 # kcat against real brokers on loopback, one and then three: lists topic `trial`, produces to it with every codec and acks,
 # consumes the same lines again, and once more after the brokers were stopped and started.
 set -euo pipefail
-# Four ports in a row that nobody listens on: three brokers and the metadata node.
-free_ports() {
-    python3 - <<'PYTHON'
-import random, socket
-while True:
-    first = random.randrange(20000, 32000)
-    try:
-        held = [socket.create_server(("127.0.0.1", first + i)) for i in range(4)]
-    except OSError:
-        continue
-    print(first)
-    break
-PYTHON
-}
-port=${PORT:-$(free_ports)}
+port=${PORT:-$(tests/tools/free_ports 4)}  # three brokers and the metadata node
 klamm=${KLAMM:-build/release/klamm}
 room=$(mktemp -d)
 broker=

@@ -2,20 +2,7 @@
 # Three brokers under three controllers that are a quorum, on loopback: kcat produces and consumes; then all is stopped,
 # killed, and each time comes back with everything.
 set -euo pipefail
-free_ports() {
-    python3 - <<'PYTHON'
-import random, socket
-while True:
-    first = random.randrange(20000, 32000)
-    try:
-        held = [socket.create_server(("127.0.0.1", first + i)) for i in range(6)]
-    except OSError:
-        continue
-    print(first)
-    break
-PYTHON
-}
-port=${PORT:-$(free_ports)}
+port=${PORT:-$(tests/tools/free_ports 6)}  # three brokers and three controllers
 klamm=${KLAMM:-build/release/klamm}
 room=$(mktemp -d)
 broker=
