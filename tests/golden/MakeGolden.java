@@ -18,12 +18,12 @@ import org.apache.kafka.common.protocol.*;
 
 public class MakeGolden {
     static final ObjectMapper mapper = new ObjectMapper().enable(JsonParser.Feature.ALLOW_COMMENTS);
-    static final String[] apis = {"Produce", "Fetch", "ListOffsets", "Metadata", "ApiVersions", "InitProducerId",
-        "OffsetForLeaderEpoch", "AlterPartition", "AllocateProducerIds", "BrokerRegistration", "BrokerHeartbeat",
-        "Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "DescribeQuorum", "FetchSnapshot", "AddRaftVoter",
-        "RemoveRaftVoter", "UpdateRaftVoter", "DescribeTopicPartitions", "DescribeClientQuotas", "Envelope"};
+    static final String[] apis = java.util.Arrays.stream(ApiKeys.values())
+        .filter(key -> key.messageType.lowestSupportedVersion() <= key.messageType.highestSupportedVersion(true))
+        .map(key -> key.name).toArray(String[]::new);
     static final String[] data = {"LeaderChangeMessage", "SnapshotHeaderRecord", "SnapshotFooterRecord",
         "KRaftVersionRecord", "VotersRecord"};
+    static final String[] groups = {"OffsetCommitKey", "OffsetCommitValue", "GroupMetadataKey", "GroupMetadataValue"};
     static final String[] records = {"RegisterBroker", "UnregisterBroker", "Topic", "Partition", "Config",
         "PartitionChange", "FenceBroker", "UnfenceBroker", "RemoveTopic", "FeatureLevel", "ProducerIds",
         "BrokerRegistrationChange", "NoOp", "ClearElr"};
@@ -40,12 +40,14 @@ public class MakeGolden {
             for (String kind : new String[] {"Request", "Response"}) write(output, api + kind, -1, -1);
         for (String record : records) write(output, record + "Record", -1, -1);
         for (String name : data) write(output, name, -1, -1);
+        for (String name : groups) write(output, name, -1, -1);
         writeTables(output);
         writeQuorumStates(output);
     }
 
     static void write(Path output, String name, int low, int high) throws Exception {
-        boolean value = java.util.Arrays.asList(data).contains(name);  // of a control record
+        boolean group = java.util.Arrays.asList(groups).contains(name);  // of __consumer_offsets
+        boolean value = group || java.util.Arrays.asList(data).contains(name);  // of a control record
         boolean record = !value && name.endsWith("Record");
         String place = record ? "common/metadata/" : "common/message/";
         JsonNode spec;
@@ -57,7 +59,8 @@ public class MakeGolden {
             for (JsonNode one : spec.get("commonStructs")) shared.put(one.get("name").asText(), one.get("fields"));
         int[] valid = range(spec.get("validVersions").asText(), 0, 1000);
         if (low < 0) { low = valid[0]; high = valid[1]; }
-        String type = "org.apache.kafka." + place.replace('/', '.') + name + (record || value ? "" : "Data");
+        String classes = group ? "coordinator.group.generated." : place.replace('/', '.');
+        String type = "org.apache.kafka." + classes + name + (record || value ? "" : "Data");
         var converter = Class.forName(type + "JsonConverter");
         Files.createDirectories(output);
         try (PrintWriter out = new PrintWriter(Files.newBufferedWriter(output.resolve(name + ".jsonl")))) {

@@ -6,7 +6,8 @@ from pathlib import Path
 
 here = Path(__file__).resolve().parent
 corpus = here.parent / 'fuzz' / 'corpus'
-DATA = ('LeaderChangeMessage', 'SnapshotHeaderRecord', 'SnapshotFooterRecord', 'KRaftVersionRecord', 'VotersRecord')
+DATA = ('LeaderChangeMessage', 'SnapshotHeaderRecord', 'SnapshotFooterRecord', 'KRaftVersionRecord', 'VotersRecord',
+        'OffsetCommitKey', 'OffsetCommitValue', 'GroupMetadataKey', 'GroupMetadataValue')
 
 
 def rows(path):
