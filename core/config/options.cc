@@ -34,6 +34,22 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
+TopicOptions BrokerOptions::topic_defaults() const {
+    constexpr std::int64_t minute_ms = 60'000;
+    constexpr std::int64_t hour_ms = 60 * minute_ms;
+    TopicOptions options = topic;
+    const TopicOptions untouched;
+    if (topic.retention_ms == untouched.retention_ms) {
+        if (log_retention_minutes != 0)
+            options.retention_ms =
+                log_retention_minutes < 0 ? -1 : log_retention_minutes * minute_ms;
+        else
+            options.retention_ms = log_retention_hours < 0 ? -1 : log_retention_hours * hour_ms;
+    }
+    if (topic.segment_ms == untouched.segment_ms) options.segment_ms = log_roll_hours * hour_ms;
+    return options;
+}
+
 Status set(BrokerOptions& options, std::string_view key, std::string_view value) {
     return set_in(Scope::broker, {.broker = &options, .topic = &options.topic}, key, value);
 }

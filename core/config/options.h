@@ -32,6 +32,15 @@ enum class Isolation : std::uint8_t { read_uncommitted = 0, read_committed = 1 }
 
 enum class OffsetReset : std::uint8_t { latest, earliest, none };
 
+/// cleanup.policy; which of its two words stands first means nothing.
+enum class CleanupPolicy : std::uint8_t { delete_old, compact, compact_and_delete };
+
+/// A number from 0 to 1, in millionths: decisions know no floating point.
+struct Ratio {
+    std::int32_t millionths = 0;
+    friend bool operator==(const Ratio&, const Ratio&) = default;
+};
+
 /// One topic. A broker holds one as the default of all topics, by the broker's names of these keys.
 struct TopicOptions {
     std::int32_t min_insync_replicas = 1;
@@ -47,7 +56,19 @@ struct TopicOptions {
     std::int64_t message_timestamp_before_max_ms = never;
     std::int64_t message_timestamp_after_max_ms = 3'600'000;
     TopicCompression compression_type = TopicCompression::producer;
+    CleanupPolicy cleanup_policy = CleanupPolicy::delete_old;
+    std::int64_t retention_ms = 604'800'000;  // -1: for ever
+    std::int64_t retention_bytes = -1;        // of a partition; -1: any size
+    std::int64_t segment_ms = 604'800'000;
+    std::int64_t segment_jitter_ms = 0;
+    std::int64_t file_delete_delay_ms = 60'000;
+    std::int64_t delete_retention_ms = 86'400'000;
+    std::int64_t min_compaction_lag_ms = 0;
+    std::int64_t max_compaction_lag_ms = never;
+    Ratio min_cleanable_dirty_ratio = {500'000};
 
+    [[nodiscard]] bool deletes() const { return cleanup_policy != CleanupPolicy::compact; }
+    [[nodiscard]] bool compacts() const { return cleanup_policy != CleanupPolicy::delete_old; }
     /// The size at which a segment is full, whichever key says it.
     [[nodiscard]] std::int32_t effective_segment_bytes() const {
         return internal_segment_bytes > 0 ? internal_segment_bytes : segment_bytes;
@@ -60,8 +81,17 @@ struct BrokerOptions {
     std::int32_t node_id = 1;
     std::vector<std::string> listeners = {"PLAINTEXT://:9092"};
     std::vector<std::string> log_dirs = {"/tmp/kafka-logs"};
-    std::int32_t shards = 1;  // klamm.shards
+    std::int32_t shards = 1;                 // klamm.shards
+    std::vector<std::string> process_roles;  // empty: whoever starts the node says what it is
+    std::vector<std::string> controller_listener_names;
+    std::vector<std::string> controller_quorum_voters;  // id@host:port
+    std::vector<std::string> advertised_listeners;      // empty: as listeners
+    std::string broker_rack;
+    std::int32_t num_partitions = 1;
     std::int32_t default_replication_factor = 1;
+    bool auto_create_topics_enable = true;
+    bool delete_topic_enable = true;
+    std::int64_t unclean_leader_election_interval_ms = 300'000;
     std::int64_t replica_lag_time_max_ms = 30'000;
     std::int32_t replica_fetch_wait_max_ms = 500;
     std::int32_t replica_fetch_min_bytes = 1;
@@ -71,6 +101,14 @@ struct BrokerOptions {
     std::int32_t replica_socket_timeout_ms = 30'000;  // at least replica_fetch_wait_max_ms
     std::int64_t replica_high_watermark_checkpoint_interval_ms = 5'000;
     std::int32_t log_flush_offset_checkpoint_interval_ms = 60'000;
+    std::int32_t log_flush_start_offset_checkpoint_interval_ms = 60'000;
+    std::int64_t log_retention_check_interval_ms = 300'000;
+    std::int32_t log_retention_hours = 168;  // counts when neither minutes nor ms are set
+    std::int32_t log_retention_minutes = 0;  // 0: not set; -1: for ever
+    std::int32_t log_roll_hours = 168;       // counts when log.roll.ms is not set
+    bool log_cleaner_enable = true;
+    std::int64_t log_cleaner_backoff_ms = 15'000;
+    std::int64_t log_cleaner_dedupe_buffer_size = 134'217'728;
     std::int32_t broker_session_timeout_ms = 9'000;
     std::int32_t broker_heartbeat_interval_ms = 2'000;
     std::int32_t request_timeout_ms = 30'000;    // of the node's own requests
@@ -81,6 +119,10 @@ struct BrokerOptions {
     std::int32_t max_incremental_fetch_session_cache_slots = 1'000;
     std::int32_t producer_id_expiration_ms = 86'400'000;
     TopicOptions topic;
+
+    /// `topic` with what the coarser spellings of retention and rolling say, where the finer ones
+    /// are at their defaults.
+    [[nodiscard]] TopicOptions topic_defaults() const;
 
     friend bool operator==(const BrokerOptions&, const BrokerOptions&) = default;
 };

@@ -69,6 +69,8 @@ void store(const Owners& owners, const Value& value) {
         field = value.text;
     else if constexpr (std::is_same_v<Field, std::vector<std::string>>)
         field = split(value.text);
+    else if constexpr (std::is_same_v<Field, Ratio>)
+        field.millionths = static_cast<std::int32_t>(value.number);
     else
         field = static_cast<Field>(value.number);
 }
@@ -82,6 +84,8 @@ Value load(const Owners& owners) {
         value.text = field;
     } else if constexpr (std::is_same_v<Field, std::vector<std::string>>) {
         for (const std::string& item : field) value.text += (value.text.empty() ? "" : ",") + item;
+    } else if constexpr (std::is_same_v<Field, Ratio>) {
+        value.number = field.millionths;
     } else {
         value.number = static_cast<std::int64_t>(field);
     }
@@ -95,6 +99,7 @@ constexpr Type type_of() {
     if constexpr (std::is_same_v<Field, std::int32_t>) return Type::int32;
     if constexpr (std::is_same_v<Field, std::int64_t>) return Type::int64;
     if constexpr (std::is_enum_v<Field>) return Type::choice;
+    if constexpr (std::is_same_v<Field, Ratio>) return Type::ratio;
     if constexpr (std::is_same_v<Field, std::string>) return Type::text;
     if constexpr (std::is_same_v<Field, std::vector<std::string>>) return Type::list;
 }
@@ -141,9 +146,20 @@ constexpr Row choice(std::string_view name, std::string_view default_text, Choic
 }
 
 template <auto Member>
+constexpr Row ratio(std::string_view name, std::string_view default_text, std::string_view sentence,
+                    std::string_view broker_spelling) {
+    return make<Member>(name, broker_spelling, default_text, {0, 1'000'000}, {}, {}, sentence);
+}
+
+template <auto Member>
 constexpr Row text(std::string_view name, std::string_view default_text, std::string_view sentence,
                    std::string_view broker_spelling = {}) {
     return make<Member>(name, broker_spelling, default_text, {}, {}, {}, sentence);
+}
+
+template <auto Member>
+constexpr Row list(std::string_view name, std::string_view sentence) {
+    return text<Member>(name, "", sentence);
 }
 
 template <class Enum>
@@ -171,8 +187,26 @@ constexpr Row rows[] = {
     number<&B::shards>("klamm.shards", "1", 1, {1, 2, 3},
         "How many shards, each with its own loop, share the node's partitions and connections.", {},
         64),
+    list<&B::process_roles>("process.roles",
+        "What the node is: broker, controller, or both; empty: whoever starts it says."),
+    list<&B::controller_listener_names>("controller.listener.names",
+        "The names among listeners where the node serves as a controller."),
+    list<&B::controller_quorum_voters>("controller.quorum.voters",
+        "The controllers of the quorum: id@host:port, separated by commas."),
+    list<&B::advertised_listeners>("advertised.listeners",
+        "Where clients are told to find the node; empty: as listeners."),
+    text<&B::broker_rack>("broker.rack", "",
+        "The rack of this broker: replicas of a partition are spread over racks."),
+    number<&B::num_partitions>("num.partitions", "1", 1, {},
+        "The partitions of topics that are created without a number of them."),
     number<&B::default_replication_factor>("default.replication.factor", "1", 1, {},
         "The replication factor of topics that are created without one.", {}, int16_max),
+    boolean<&B::auto_create_topics_enable>("auto.create.topics.enable", "true", {},
+        "Whether a topic that a client asks for by name is created if it is not there."),
+    boolean<&B::delete_topic_enable>("delete.topic.enable", "true", {},
+        "Whether topics may be deleted."),
+    number<&B::unclean_leader_election_interval_ms>("unclean.leader.election.interval.ms", "300000",
+        1, {}, "How often a controller looks for partitions that wait for an unclean election."),
     number<&B::replica_lag_time_max_ms>("replica.lag.time.max.ms", "30000", 1,
         {500, 1'000, 5'000, 30'000},
         "A follower that has not reached the leader's log end for this long leaves the ISR."),
@@ -196,6 +230,23 @@ constexpr Row rows[] = {
     number<&B::log_flush_offset_checkpoint_interval_ms>("log.flush.offset.checkpoint.interval.ms",
         "60000", 0, {100, 2'000, 60'000},
         "How often recovery points are written to recovery-point-offset-checkpoint."),
+    number<&B::log_flush_start_offset_checkpoint_interval_ms>(
+        "log.flush.start.offset.checkpoint.interval.ms", "60000", 0, {},
+        "How often log starts are written to log-start-offset-checkpoint."),
+    number<&B::log_retention_check_interval_ms>("log.retention.check.interval.ms", "300000", 1, {},
+        "How often the logs are looked through for segments that need not be kept."),
+    number<&B::log_retention_hours>("log.retention.hours", "168", -1, {},
+        "retention.ms of topics that have none, in hours; log.retention.minutes and .ms outrank it."),
+    number<&B::log_retention_minutes>("log.retention.minutes", "0", -1, {},
+        "The same in minutes; 0 leaves it unset."),
+    number<&B::log_roll_hours>("log.roll.hours", "168", 1, {},
+        "segment.ms of topics that have none, in hours; log.roll.ms outranks it."),
+    boolean<&B::log_cleaner_enable>("log.cleaner.enable", "true", {},
+        "Whether compacted topics are cleaned."),
+    number<&B::log_cleaner_backoff_ms>("log.cleaner.backoff.ms", "15000", 0, {},
+        "How long the cleaner rests when it finds no log to clean."),
+    number<&B::log_cleaner_dedupe_buffer_size>("log.cleaner.dedupe.buffer.size", "134217728",
+        mebibyte, {}, "The most memory that the keys of one cleaning take."),
     number<&B::broker_session_timeout_ms>("broker.session.timeout.ms", "9000", 1,
         {1'000, 3'000, 9'000},
         "A broker that has sent no heartbeat for this long is fenced."),
@@ -266,6 +317,35 @@ constexpr Row rows[] = {
          named("lz4", TopicCompression::lz4), named("zstd", TopicCompression::zstd)},
         {0, 0, 1, 2, 3, 4, 5}, "How batches are stored; producer keeps them as they were sent.",
         "compression.type"),
+    choice<&T::cleanup_policy>("cleanup.policy", "delete",
+        {named("delete", CleanupPolicy::delete_old), named("compact", CleanupPolicy::compact),
+         named("compact,delete", CleanupPolicy::compact_and_delete),
+         named("delete,compact", CleanupPolicy::compact_and_delete)},
+        {}, "Whether old segments are deleted, keys compacted, or both.", "log.cleanup.policy"),
+    number<&T::retention_ms>("retention.ms", "604800000", -1, {},
+        "A segment whose newest record is older than this is deleted; -1: never.",
+        "log.retention.ms"),
+    number<&T::retention_bytes>("retention.bytes", "-1", -1, {},
+        "The oldest segments are deleted while the partition is larger than this; -1: never.",
+        "log.retention.bytes"),
+    number<&T::segment_ms>("segment.ms", "604800000", 1, {},
+        "A segment is closed when a record comes that is so much newer than its first.",
+        "log.roll.ms"),
+    number<&T::segment_jitter_ms>("segment.jitter.ms", "0", 0, {},
+        "Known, and taken for 0: segments are closed at segment.ms exactly.", "log.roll.jitter.ms"),
+    number<&T::file_delete_delay_ms>("file.delete.delay.ms", "60000", 0, {},
+        "How long the files of a deleted segment or log stay under their other name.", "log.segment.delete.delay.ms"),
+    number<&T::delete_retention_ms>("delete.retention.ms", "86400000", 0, {},
+        "How long a compacted topic keeps a tombstone once it has been cleaned.",
+        "log.cleaner.delete.retention.ms"),
+    number<&T::min_compaction_lag_ms>("min.compaction.lag.ms", "0", 0, {},
+        "A record is not compacted away before it is this old.", "log.cleaner.min.compaction.lag.ms"),
+    number<&T::max_compaction_lag_ms>("max.compaction.lag.ms", int64_max_text, 1, {},
+        "A log is cleaned when a record has waited this long, however little of it is dirty.",
+        "log.cleaner.max.compaction.lag.ms"),
+    ratio<&T::min_cleanable_dirty_ratio>("min.cleanable.dirty.ratio", "0.5",
+        "The part of a log that must be uncleaned before it is cleaned.",
+        "log.cleaner.min.cleanable.ratio"),
 
     number<&F::eligible_leader_replicas_version>("eligible.leader.replicas.version", "1", 0, {0, 1},
         "1 keeps the replicas that left a too small ISR electable (KIP-966); 0 does not.", {}, 1),

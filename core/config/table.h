@@ -21,8 +21,9 @@ namespace klamm::config {
 /// Whose option it is.
 enum class Scope : std::uint8_t { broker, topic, feature, client, producer, consumer };
 
-/// Kafka's types; `choice` is a string out of a few.
-enum class Type : std::uint8_t { boolean, int16, int32, int64, choice, text, list };
+/// Kafka's types; `choice` is a string out of a few, `ratio` a double from 0 to 1, held in
+/// millionths.
+enum class Type : std::uint8_t { boolean, int16, int32, int64, choice, text, list, ratio };
 
 struct Choice {
     std::string_view name;

@@ -2,6 +2,7 @@
 // are plain decimals; Kafka's booleans ignore case, its choices do not.
 
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -37,6 +38,32 @@ bool is_number(Type type) {
     return type == Type::int16 || type == Type::int32 || type == Type::int64;
 }
 
+constexpr std::int64_t million = 1'000'000;
+
+/// Of digits with at most one point among them; what is below a millionth is cut off.
+std::optional<std::int64_t> millionths_of(std::string_view text) {
+    std::int64_t parts = 0;
+    std::int64_t unit = million;
+    bool behind = false;
+    bool digits = false;
+    for (const char c : text) {
+        if (c == '.' && !behind) {
+            behind = true;
+            continue;
+        }
+        if (c < '0' || c > '9') return std::nullopt;
+        digits = true;
+        if (behind) {
+            unit /= 10;
+            parts += (c - '0') * unit;
+        } else {
+            parts = parts * 10 + (c - '0') * million;
+            if (parts > 100 * million) return std::nullopt;
+        }
+    }
+    return digits ? std::optional(parts) : std::nullopt;
+}
+
 Error refused(const Row& row, std::string_view text) {
     return {Failure::invalid,
             fmt::format("{}={} is not valid: expected {}", row.name, text, expectation(row))};
@@ -65,6 +92,7 @@ const char* to_string(Type type) {
         case Type::choice: return "string";
         case Type::text: return "string";
         case Type::list: return "list";
+        case Type::ratio: return "double";
     }
     KLAMM_UNREACHABLE();
 }
@@ -82,6 +110,7 @@ std::string expectation(const Row& row) {
     if (row.type == Type::boolean) return "true or false";
     if (row.type == Type::text) return "a text";
     if (row.type == Type::list) return "a list separated by commas";
+    if (row.type == Type::ratio) return "a number from 0 to 1";
     if (row.type == Type::choice) {
         std::string names;
         for (const Choice& choice : row.choices.span())
@@ -107,6 +136,11 @@ Result<Value> parse_value(const Row& row, std::string_view raw) {
             if (choice.name == text) return Value{choice.number, {}};
         return refused(row, text);
     }
+    if (row.type == Type::ratio) {
+        const std::optional<std::int64_t> parts = millionths_of(text);
+        if (!parts || !row.range.holds(*parts)) return refused(row, text);
+        return Value{*parts, {}};
+    }
     KLAMM_ASSERT(is_number(row.type));
     Value value;
     const char* end = text.data() + text.size();
@@ -120,6 +154,12 @@ std::string print_value(const Row& row, const Value& value) {
     if (row.type == Type::text || row.type == Type::list) return value.text;
     if (row.type == Type::boolean) return value.number != 0 ? "true" : "false";
     if (is_number(row.type)) return fmt::format("{}", value.number);
+    if (row.type == Type::ratio) {
+        // As Java prints a double: at least one digit behind the point, no zeros at the end.
+        std::string text = fmt::format("{}.{:06}", value.number / million, value.number % million);
+        while (text.ends_with('0') && !text.ends_with(".0")) text.pop_back();
+        return text;
+    }
     for (const Choice& choice : row.choices.span())
         if (choice.number == value.number) return std::string(choice.name);
     KLAMM_UNREACHABLE();

@@ -15,6 +15,7 @@ record::ValidateOptions validate_options(const config::TopicOptions& topic, std:
     options.produce_version = version;
     options.now = wall;
     options.batch_bytes_max = topic.max_message_bytes;
+    options.compacted = topic.compacts();
     options.log_append_time =
         topic.message_timestamp_type == config::TimestampType::log_append_time;
     options.timestamp_before_max_ms = topic.message_timestamp_before_max_ms;

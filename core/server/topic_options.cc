@@ -1,11 +1,12 @@
 #include "core/server/topic_options.h"
 
+#include <algorithm>
 #include <string>
 
 namespace klamm::server {
 
 config::TopicOptions topic_options(const Context& context, const Uuid& topic) {
-    config::TopicOptions options = context.settings.options.topic;
+    config::TopicOptions options = context.settings.options.topic_defaults();
     const metadata::TopicImage* image = context.image->topic(topic);
     if (image == nullptr) return options;
     const metadata::ConfigResource resource{metadata::ResourceType::topic, image->name};
@@ -35,6 +36,19 @@ storage::LogConfig log_config(const Context& context, const config::TopicOptions
     config.flush_messages = topic.flush_messages;
     config.max_message_bytes = static_cast<std::uint64_t>(topic.max_message_bytes);
     config.tail_cache_bytes = context.settings.tail_cache_bytes;
+    config.segment_ms = topic.compacts() ? std::min(topic.segment_ms, topic.max_compaction_lag_ms)
+                                         : topic.segment_ms;
+    config.deletes = topic.deletes();
+    config.compacts = topic.compacts();
+    config.retention_ms = topic.retention_ms;
+    config.retention_bytes = topic.retention_bytes;
+    config.file_delete_delay_ms = topic.file_delete_delay_ms;
+    config.delete_retention_ms = topic.delete_retention_ms;
+    config.min_compaction_lag_ms = topic.min_compaction_lag_ms;
+    config.max_compaction_lag_ms = topic.max_compaction_lag_ms;
+    config.dirty_millionths_min = topic.min_cleanable_dirty_ratio.millionths;
+    config.dedupe_bytes_max =
+        static_cast<std::uint64_t>(context.settings.options.log_cleaner_dedupe_buffer_size);
     return config;
 }
 

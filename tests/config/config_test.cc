@@ -247,3 +247,33 @@ TEST_CASE("config: core/config/OPTIONS.md is what the table prints") {
     INFO("to renew it: cp " << fresh << " " << KLAMM_SOURCE_DIR << "/core/config/OPTIONS.md");
     CHECK((kept.str() == printed));
 }
+
+TEST_CASE("config: cleanup policies in either order, ratios in millionths, hours give way to ms") {
+    TopicOptions topic;
+    REQUIRE(set(topic, "cleanup.policy", "compact,delete").ok());
+    REQUIRE(topic.compacts());
+    REQUIRE(topic.deletes());
+    REQUIRE(set(topic, "cleanup.policy", "delete,compact").ok());
+    REQUIRE(topic.cleanup_policy == CleanupPolicy::compact_and_delete);
+    REQUIRE(set(topic, "cleanup.policy", "compact").ok());
+    REQUIRE_FALSE(topic.deletes());
+    REQUIRE_FALSE(set(topic, "cleanup.policy", "shrink").ok());
+    for (const auto& [text, millionths] :
+         {std::pair("0.01", 10'000), {"0.5", 500'000}, {"1", 1'000'000}, {"0.0000019", 1}}) {
+        REQUIRE(set(topic, "min.cleanable.dirty.ratio", text).ok());
+        REQUIRE(topic.min_cleanable_dirty_ratio.millionths == millionths);
+    }
+    for (const char* text : {"1.1", "-0.1", "", ".", "0.5x", "99999999999999999999"})
+        REQUIRE_FALSE(set(topic, "min.cleanable.dirty.ratio", text).ok());
+
+    BrokerOptions broker;
+    REQUIRE(broker.topic_defaults() == broker.topic);
+    REQUIRE(set(broker, "log.retention.hours", "2").ok());
+    REQUIRE(broker.topic_defaults().retention_ms == 7'200'000);
+    REQUIRE(set(broker, "log.retention.minutes", "3").ok());
+    REQUIRE(broker.topic_defaults().retention_ms == 180'000);
+    REQUIRE(set(broker, "log.retention.ms", "5").ok());
+    REQUIRE(broker.topic_defaults().retention_ms == 5);
+    REQUIRE(set(broker, "log.roll.hours", "1").ok());
+    REQUIRE(broker.topic_defaults().segment_ms == 3'600'000);
+}
