@@ -16,6 +16,17 @@ Offset LogDirectory::durable_at_most(std::string_view name) const {
     return most;
 }
 
+RecoveryPoints::DurableStart LogDirectory::durable_start(std::string_view name) const {
+    const auto in = [&](const OffsetsByName& rows) {
+        const auto row = rows.find(name);
+        return row == rows.end() ? Offset{0} : row->second;
+    };
+    const Offset now = in(starts_);
+    if (!checkpointing_.running) return {now, now};
+    const Offset next = in(checkpointing_.starts);
+    return {std::min(now, next), std::max(now, next)};
+}
+
 void LogDirectory::note_high_watermark(const std::string& name, Offset high_watermark) {
     watermarks_[name] = high_watermark;
 }
@@ -40,31 +51,37 @@ Status LogDirectory::start_checkpoint(env::Env& env) {
     checkpointing_ = {};
     checkpointing_.running = true;
     checkpointing_.points = points_;
+    checkpointing_.starts = starts_;
     for (const auto& log : logs_) {
         // A log that is not open keeps what the checkpoint says, so that damage stays damage.
         if (log->phase() == LogPhase::opening || log->phase() == LogPhase::offline) continue;
         checkpointing_.points[log->name()] = log->recovery_point();
+        if (const Offset start = log->checkpoint_start(); start > Offset{0})
+            checkpointing_.starts[log->name()] = start;
+        else
+            checkpointing_.starts.erase(log->name());
     }
-    const auto points = write_temporary(env.disk(), path_of(recovery_points_file),
-                                        as_bytes(offsets_to_text(checkpointing_.points)));
-    if (!points.ok()) return points.error();
-    const auto watermarks = write_temporary(env.disk(), path_of(high_watermarks_file),
-                                            as_bytes(offsets_to_text(watermarks_)));
-    if (!watermarks.ok()) return watermarks.error();
-    checkpointing_.points_file = *points;
-    checkpointing_.watermarks_file = *watermarks;
-    env.disk().sync(*points, token(Work::sync_file));
-    env.disk().sync(*watermarks, token(Work::sync_file));
-    checkpointing_.outstanding = 2;
+    const auto write = [&](const char* name, const OffsetsByName& offsets) -> Status {
+        const auto file =
+            write_temporary(env.disk(), path_of(name), as_bytes(offsets_to_text(offsets)));
+        if (!file.ok()) return file.error();
+        checkpointing_.files.emplace_back(name, *file);
+        return {};
+    };
+    KLAMM_TRY(write(recovery_points_file, checkpointing_.points));
+    KLAMM_TRY(write(high_watermarks_file, watermarks_));
+    if (checkpointing_.starts != starts_) KLAMM_TRY(write(log_starts_file, checkpointing_.starts));
+    for (const auto& [name, file] : checkpointing_.files)
+        env.disk().sync(file, token(Work::sync_file));
+    checkpointing_.outstanding = static_cast<std::uint32_t>(checkpointing_.files.size());
     return {};
 }
 
 Status LogDirectory::checkpoint_synced(env::Env& env) {
     if (--checkpointing_.outstanding > 0) return {};
     env::Disk& disk = env.disk();
-    KLAMM_TRY(rename_temporary(disk, path_of(recovery_points_file), checkpointing_.points_file));
-    KLAMM_TRY(
-        rename_temporary(disk, path_of(high_watermarks_file), checkpointing_.watermarks_file));
+    for (const auto& [name, file] : checkpointing_.files)
+        KLAMM_TRY(rename_temporary(disk, path_of(name), file));
     disk.sync_directory(path_, token(Work::sync_names));
     return {};
 }
@@ -72,6 +89,7 @@ Status LogDirectory::checkpoint_synced(env::Env& env) {
 void LogDirectory::finish_checkpoint(env::Env& env) {
     const Checkpointing finished = std::exchange(checkpointing_, {});
     points_ = finished.points;
+    starts_ = finished.starts;
     for (const auto& log : logs_) {
         const auto point = points_.find(log->name());
         if (point != points_.end()) log->on_checkpointed(env, point->second);

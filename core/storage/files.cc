@@ -74,6 +74,15 @@ Status remove_segment(env::Disk& disk, const std::string& directory, Segment& se
     return {};
 }
 
+Status rename_deleted(env::Disk& disk, const std::string& directory, const Segment& segment) {
+    // The log last: without it the others mean nothing.
+    for (const char* suffix : {".index", ".timeindex", ".log"}) {
+        const std::string path = join_path(directory, segment_file(segment.base, suffix));
+        KLAMM_TRY(disk.rename(path, path + deleted_suffix));
+    }
+    return {};
+}
+
 Status rewrite_indexes(env::Disk& disk, Segment& segment) {
     KLAMM_TRY(disk.truncate(segment.index, 0));
     KLAMM_TRY(disk.truncate(segment.time_index, 0));

@@ -20,10 +20,12 @@ constexpr const char* epoch_checkpoint_file = "leader-epoch-checkpoint";
 constexpr const char* partition_metadata_file = "partition.metadata";
 constexpr const char* recovery_points_file = "recovery-point-offset-checkpoint";
 constexpr const char* high_watermarks_file = "replication-offset-checkpoint";
+constexpr const char* log_starts_file = "log-start-offset-checkpoint";
 constexpr const char* meta_properties_file = "meta.properties";
 constexpr const char* clean_shutdown_file = ".kafka_cleanshutdown";
 constexpr const char* lock_file = ".lock";
 constexpr const char* temporary_suffix = ".tmp";
+constexpr const char* deleted_suffix = ".deleted";
 
 /// What meta.properties holds (version 1).
 struct DirectoryIdentity {
@@ -50,6 +52,8 @@ Result<Segment> open_segment(env::Disk& disk, const std::string& directory, Offs
                              bool fresh);
 void close_segment(env::Disk& disk, Segment& segment);
 Status remove_segment(env::Disk& disk, const std::string& directory, Segment& segment);
+/// Gives the segment's files names that end in `.deleted`; its handles go on.
+Status rename_deleted(env::Disk& disk, const std::string& directory, const Segment& segment);
 /// Makes both index files hold exactly the segment's entries.
 Status rewrite_indexes(env::Disk& disk, Segment& segment);
 /// Writes `<end>.snapshot` and leaves it open for a sync.

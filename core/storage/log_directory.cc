@@ -71,7 +71,8 @@ Status LogDirectory::listed(env::Env& env, const std::vector<env::DirectoryEntry
     } files[] = {{meta_properties_file, Work::read_identity},
                  {clean_shutdown_file, Work::read_marker},
                  {recovery_points_file, Work::read_points},
-                 {high_watermarks_file, Work::read_watermarks}};
+                 {high_watermarks_file, Work::read_watermarks},
+                 {log_starts_file, Work::read_starts}};
     for (const env::DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
         if (entry.name.ends_with(temporary_suffix)) {
@@ -113,7 +114,9 @@ Status LogDirectory::took_file(env::Env& env, Work work, ByteView bytes) {
     } else {
         // A checkpoint that cannot be read says nothing: everything is scanned then.
         auto offsets = offsets_from_text(text);
-        OffsetsByName& into = work == Work::read_points ? points_ : watermarks_loaded_;
+        OffsetsByName& into = work == Work::read_points   ? points_
+                              : work == Work::read_starts ? starts_
+                                                          : watermarks_loaded_;
         if (offsets.ok()) into = std::move(*offsets);
     }
     return reading_.empty() ? loaded(env) : Status{};
@@ -220,8 +223,15 @@ PartitionLog& LogDirectory::open_log(env::Env& env, TopicPartition partition,
         std::make_unique<PartitionLog>(partition, path_, name, config, owner_next_++, *this));
     PartitionLog& log = *logs_.back();
     by_partition_.emplace(partition, &log);
-    const auto point = points_.find(name);
-    log.open(env, {clean_, point == points_.end() ? Offset(0) : point->second, leader_epoch_max});
+    OpenHints hints{.clean_stop = clean_, .leader_epoch_max = leader_epoch_max};
+    if (const auto start = starts_.find(name); start != starts_.end())
+        hints.log_start = start->second;
+    if (const auto point = points_.find(name); point != points_.end()) {
+        hints.recovery_point = point->second;
+        // It was never written above it; a number that says otherwise is rotten.
+        hints.log_start = std::min(hints.log_start, hints.recovery_point);
+    }
+    log.open(env, hints);
     take_over(env.turn(), log);
     return log;
 }

@@ -78,6 +78,7 @@ class LogDirectory final : public RecoveryPoints {
 
     // RecoveryPoints
     [[nodiscard]] Offset durable_at_most(std::string_view name) const override;
+    [[nodiscard]] DurableStart durable_start(std::string_view name) const override;
     void phase_changed(const PartitionLog& log) override;
 
   private:
@@ -87,6 +88,7 @@ class LogDirectory final : public RecoveryPoints {
         read_marker,
         read_points,
         read_watermarks,
+        read_starts,
         sync_identity,
         sync_start,
         sync_file,
@@ -99,8 +101,8 @@ class LogDirectory final : public RecoveryPoints {
         bool again = false;
         std::uint32_t outstanding = 0;
         OffsetsByName points;  // being written
-        env::FileId points_file = env::FileId::none;
-        env::FileId watermarks_file = env::FileId::none;
+        OffsetsByName starts;  // the same; of logs that do not start at 0
+        std::vector<std::pair<const char*, env::FileId>> files;
     };
 
     [[nodiscard]] env::Token token(Work work) const {
@@ -145,6 +147,7 @@ class LogDirectory final : public RecoveryPoints {
     std::set<TopicPartition> changed_;  // of phase
     std::set<TokenOwner> gone_;         // logs that went offline, not yet taken over
     OffsetsByName points_;              // as the checkpoint durably has them
+    OffsetsByName starts_;              // the same
     OffsetsByName watermarks_;          // noted
     OffsetsByName watermarks_loaded_;   // as found at start
     Checkpointing checkpointing_;

@@ -36,8 +36,8 @@ void PartitionLog::start_flush(env::Env& env) {
         ++flush_.outstanding;
     };
     // Below the segment of the last durable batch, everything was synced, indexes included.
-    for (std::size_t i = segment_of(std::max(log_start_, flushed_end_ - 1)); i < segments_.size();
-         ++i) {
+    for (std::size_t i = segment_of(std::max(segments_.front().base, flushed_end_ - 1));
+         i < segments_.size(); ++i) {
         Segment& segment = segments_[i];
         if (segment.log_dirty) sync(segment.log);
         segment.log_dirty = false;
@@ -106,15 +106,16 @@ void PartitionLog::finish_flush(env::Env& env) {
         env.turn().state(facts::LogFlushed{partition_, flushed_end_});
     }
     if (phase_ == LogPhase::truncating) {
-        begin_cut(env);
+        if (!front_naming_) begin_cut(env);
     } else if (phase_ == LogPhase::closing) {
         if (finished.again) {
             start_flush(env);
         } else {
             finish_close(env);
         }
-    } else if (finished.again) {
-        flush(env);
+    } else {
+        if (finished.again) flush(env);
+        advance_front(env);
     }
 }
 
@@ -130,7 +131,7 @@ void PartitionLog::truncate_to(env::Env& env, Offset end) {
     enter(LogPhase::truncating);
     cut_ = Cut{};
     cut_->end = end;
-    if (!flush_.running) begin_cut(env);
+    if (!flush_.running && !front_naming_) begin_cut(env);
 }
 
 void PartitionLog::truncate_fully_and_start_at(env::Env& env, Offset start) {
@@ -140,7 +141,7 @@ void PartitionLog::truncate_fully_and_start_at(env::Env& env, Offset start) {
     cut_ = Cut{};
     cut_->end = start;
     cut_->fully = true;
-    if (!flush_.running) begin_cut(env);
+    if (!flush_.running && !front_naming_) begin_cut(env);
 }
 
 /// No flush runs. Next: where exactly, and what is left then?
@@ -166,9 +167,10 @@ void PartitionLog::advance_rescan(env::Env& env) {
     }
 }
 
-/// No crash may find a recovery point above the cut.
+/// No crash may find a recovery point above the cut, nor a log start above where it starts anew.
 void PartitionLog::lower_then_cut(env::Env& env) {
-    cut_->lowering = points_.durable_at_most(name_) > recovery_point();
+    cut_->lowering = points_.durable_at_most(name_) > recovery_point() ||
+                     points_.durable_start(name_).most > checkpoint_start();
     if (cut_->lowering) {
         points_.checkpoint(env);
     } else {
@@ -178,6 +180,7 @@ void PartitionLog::lower_then_cut(env::Env& env) {
 
 void PartitionLog::on_checkpointed(env::Env& env, Offset) {
     if (cut_ && cut_->lowering) lower_then_cut(env);
+    advance_front(env);
 }
 
 void PartitionLog::cut_now(env::Env& env) {
@@ -269,6 +272,7 @@ void PartitionLog::advance_cut(env::Env& env, const Status& status) {
         names_dirty_ = false;
         cut_.reset();
         enter(LogPhase::open);
+        advance_front(env);
         return;
     }
     cut_->renamed = true;

@@ -49,8 +49,9 @@ void PartitionLog::finish_open(env::Env& env) {
     epochs_ = std::move(recovery->epochs);
     producers_ = std::move(recovery->producers);
     snapshots_ = std::move(recovery->snapshots);
-    log_start_ = segments_.front().base;
     log_end_ = recovery->end;
+    log_start_ = std::max(segments_.front().base, std::min(hints_.log_start, log_end_));
+    if (epochs_.truncate_from_start(log_start_)) epochs_dirty_ = true;
     // After a clean stop all was synced before the marker was written.
     flushed_end_ = log_end_;
     enter(LogPhase::open);
@@ -88,6 +89,14 @@ bool PartitionLog::on_event(env::Env& env, const env::Synced& done) {
         advance_flush(env, done.status);
     } else if (work == Work::cut_file || work == Work::cut_names) {
         advance_cut(env, done.status);
+    } else if (work == Work::front_names) {
+        front_naming_ = false;
+        if (!done.status.ok())
+            disk_failed(env.turn(), done.status.error(), path_, 0);
+        else if (phase_ == LogPhase::truncating)
+            begin_cut(env);
+        else
+            advance_front(env);
     }
     return true;
 }
@@ -131,6 +140,7 @@ void PartitionLog::close(env::Env& env) {
 
 void PartitionLog::finish_close(env::Env& env) {
     for (Segment& segment : segments_) close_segment(env.disk(), segment);
+    for (Deleted& one : std::exchange(deleted_, {})) close_segment(env.disk(), one.segment);
     forget_chunks();
     tail_.clear();
     enter(LogPhase::closed);

@@ -5,8 +5,9 @@
 //
 // Phases: closed → opening → open ⇄ truncating; open → closing → closed; any → offline.
 // Always holds:
-//   log_start() <= recovery point = flushed_end() <= log_end(); everything below flushed_end() was
-//   covered by a sync that succeeded, names and cut tails included;
+//   log_start() <= log_end(), and recovery point = flushed_end() <= log_end(); everything below
+//   flushed_end() was covered by a sync that succeeded, names and cut tails included;
+//   a segment's files go only when the checkpoint durably has a log start at or above its end;
 //   nothing is appended over a cut before the cut is durable;
 //   after a failed write or sync the log is offline and trusts nothing until it is opened again.
 // Effects go to env::Disk: D calls at once, reads and syncs with tokens of this log's owner, whose
@@ -68,6 +69,13 @@ class RecoveryPoints {
     virtual ~RecoveryPoints() = default;
     /// The greatest point that the checkpoint may hold for the log `name`, now or after a crash.
     [[nodiscard]] virtual Offset durable_at_most(std::string_view name) const = 0;
+    /// The log start that the checkpoint has durably, whatever happens, and the greatest that it
+    /// may have now or after a crash.
+    struct DurableStart {
+        Offset least;
+        Offset most;
+    };
+    [[nodiscard]] virtual DurableStart durable_start(std::string_view name) const = 0;
     /// Asks for the checkpoint to be rewritten from PartitionLog::recovery_point() of every log;
     /// PartitionLog::on_checkpointed follows when that is durable.
     virtual void checkpoint(env::Env& env) = 0;
@@ -124,6 +132,22 @@ class PartitionLog {
     void truncate_to(env::Env& env, Offset end);
     /// Begins to drop everything and to start anew, empty, at `start`.
     void truncate_fully_and_start_at(env::Env& env, Offset start);
+
+    // --- the front (partition_front.cc)
+    /// Raises the log start, to at most the log end and the high watermark; false when it does not
+    /// lie above the present one. Segments wholly below are removed in later turns.
+    bool raise_log_start(env::Env& env, Offset start, facts::LogStartReason reason);
+    /// Raises the log start past the segments that size and time no longer keep, as Kafka 4.1 does:
+    /// only those wholly below `high_watermark`, from the front. Rolls when all of them go.
+    void retain(env::Env& env, Offset high_watermark);
+    /// Removes the files of segments that were deleted file.delete.delay.ms ago.
+    void remove_deleted(env::Env& env);
+    /// When remove_deleted() has something to do; instant_never when there is nothing.
+    [[nodiscard]] Instant deleted_due() const;
+    /// What the checkpoint may hold as log start.
+    [[nodiscard]] Offset checkpoint_start() const;
+    /// Of all segments' logs.
+    [[nodiscard]] std::uint64_t size_bytes() const;
 
     // --- durability
     /// Asks that everything appended so far be made durable. One flush runs, at most one waits.
@@ -187,6 +211,11 @@ class PartitionLog {
     struct Pin {
         PinId id;
         Offset end;
+        env::FileId file;
+    };
+    struct Deleted {  // its files have their other names
+        Segment segment;
+        Instant due;
     };
     struct Chunk {  // bytes of a log file, read on the way to a batch
         env::FileId file;
@@ -244,6 +273,11 @@ class PartitionLog {
     Status sync_cut(env::Env& env);
     void advance_cut(env::Env& env, const Status& status);
 
+    // partition_front.cc
+    [[nodiscard]] std::size_t deletable(Timestamp wall, Offset high_watermark) const;
+    void advance_front(env::Env& env);
+    Status delete_front(env::Env& env);
+
     // partition_read.cc
     Walk bytes_at(env::Env& env, const Segment& segment, std::uint64_t position, std::uint64_t size,
                   Buffer& out, ReadTicket& ticket);
@@ -282,6 +316,8 @@ class PartitionLog {
     std::vector<env::FileId> loose_files_;  // snapshots written but not yet synced, while closing
     Flush flush_;
     std::optional<Cut> cut_;
+    bool front_naming_ = false;  // the directory is being synced after delete_front()
+    std::vector<Deleted> deleted_;
 
     TailCache tail_;
     std::deque<Chunk> chunks_;

@@ -175,7 +175,8 @@ TimestampLookup PartitionLog::offset_for_timestamp(env::Env& env, Timestamp time
         return lookup;
     }
     for (const Segment& segment : segments_) {
-        if (segment.size == 0 || segment.timestamp_max < timestamp) continue;
+        if (segment.size == 0 || segment.end <= log_start_) continue;
+        if (segment.timestamp_max < timestamp) continue;
         // Up to an entry below the time, nothing is as late as it.
         const auto entry = std::partition_point(
             segment.time_entries.begin(), segment.time_entries.end(),
@@ -199,7 +200,8 @@ PartitionLog::Walk PartitionLog::search_batch(env::Env& env, const Segment& segm
         Walk walk = header_at(env, segment, position, bytes, lookup.ticket);
         if (walk != Walk::ok) return walk;
         const std::uint64_t size = record::BatchView(bytes).size_bytes();
-        if (record::BatchView(bytes).max_timestamp() < timestamp) {
+        if (record::BatchView(bytes).max_timestamp() < timestamp ||
+            record::BatchView(bytes).last_offset() < log_start_) {
             position += size;
             continue;
         }
@@ -211,6 +213,7 @@ PartitionLog::Walk PartitionLog::search_batch(env::Env& env, const Segment& segm
             record::RecordIterator records(plain->records);
             for (record::Record record; records.next(record);) {
                 if (record::record_timestamp(batch, record) < timestamp) continue;
+                if (record::record_offset(batch, record) < log_start_) continue;
                 lookup.found = true;
                 lookup.timestamp = record::record_timestamp(batch, record);
                 lookup.offset = record::record_offset(batch, record);
@@ -225,7 +228,8 @@ PartitionLog::Walk PartitionLog::search_batch(env::Env& env, const Segment& segm
 
 PinId PartitionLog::pin(const ReadPlan& plan) {
     if (!plan.ranged) return PinId::none;
-    pins_.push_back({PinId{++pins_made_}, plan.to});
+    pins_.push_back(
+        {PinId{++pins_made_}, plan.to, std::get<env::FileRange>(plan.pieces.front()).file});
     return pins_.back().id;
 }
 

@@ -109,7 +109,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
     files.reserve(entries.size());
     for (const env::DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
-        if (entry.name.ends_with(temporary_suffix)) {
+        if (entry.name.ends_with(temporary_suffix) || entry.name.ends_with(deleted_suffix)) {
             KLAMM_TRY(remove(env, entry.name));
         } else if (const auto name = segment_name(entry.name)) {
             files.push_back({*name, entry.size});
@@ -148,6 +148,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
         segments.push_back(std::move(segment));
         found_.push_back(std::move(found));
     }
+    KLAMM_TRY(remove_below_start(env));
     for (std::size_t i = 0; i < segments.size(); ++i) {
         auto opened = open_segment(env.disk(), path_, segments[i].base, false);
         if (!opened.ok()) return opened.error();
@@ -155,6 +156,22 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
         if (i > 0) segments[i - 1].end = opened->base;
         segments[i] = std::move(*opened);
     }
+    return {};
+}
+
+/// What lies wholly below the checkpointed log start was being removed. The renames may have become
+/// durable in any order, and a hole among segments that stay would be damage.
+Status Recovery::remove_below_start(env::Env& env) {
+    std::size_t gone = 0;
+    for (; gone + 1 < segments.size() && segments[gone + 1].base <= hints_.log_start; ++gone) {
+        const Offset base = segments[gone].base;
+        if (found_[gone].index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
+        if (found_[gone].time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
+        KLAMM_TRY(remove(env, segment_file(base, ".log")));
+    }
+    const auto count = static_cast<std::ptrdiff_t>(gone);
+    segments.erase(segments.begin(), segments.begin() + count);
+    found_.erase(found_.begin(), found_.begin() + count);
     return {};
 }
 

@@ -31,6 +31,7 @@ namespace klamm::storage {
 struct OpenHints {
     bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
     Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
+    Offset log_start{0};       // from the checkpoint: segments wholly below are to be removed
     /// The highest leader epoch that the partition has had: no batch of it can have a higher one.
     LeaderEpoch leader_epoch_max{INT32_MAX};
 };
@@ -97,6 +98,7 @@ class Recovery {
     Status make(env::Env& env);
     Status remove(env::Env& env, const std::string& name);
     Status sort_entries(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
+    Status remove_below_start(env::Env& env);
     Status start_loading(env::Env& env);
     void load(env::Env& env, File file, env::FileId id, bool own_handle, std::uint64_t size,
               std::size_t segment);

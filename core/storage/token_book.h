@@ -22,6 +22,7 @@ enum class Work : std::uint8_t {
     cut_file,     // a file of the running cut
     cut_names,    // its directory
     chunk,        // bytes that a reader waits for
+    front_names,  // the directory, after segments at the front were renamed
 };
 
 class TokenBook {

@@ -44,6 +44,11 @@ class TestEnv final : public env::Env {
     void stop(int) override { KLAMM_UNREACHABLE(); }
     void log(std::string_view) override {}
 
+    void set_now(Instant now, Timestamp wall) {
+        turn_.now = now;
+        turn_.wall = wall;
+    }
+
     FactList facts;
     Plants plants;
 
