@@ -8,7 +8,8 @@ function(klamm_generate target space)
     OUTPUT_VARIABLE generated COMMAND_ERROR_IS_FATAL ANY)
   add_custom_command(OUTPUT ${generated}
     COMMAND ${Python3_EXECUTABLE} ${generator} ${space} ${schema} ${output}
-    DEPENDS ${schema_files} ${generator} ${CMAKE_SOURCE_DIR}/core/protocol/schema.py
+    DEPENDS ${schema_files} ${generator} ${CMAKE_SOURCE_DIR}/core/protocol/generate_shapes.py
+      ${CMAKE_SOURCE_DIR}/core/protocol/schema.py
     COMMENT "Generating core/${space}/messages" VERBATIM)
   target_sources(${target} PRIVATE ${generated})
 endfunction()

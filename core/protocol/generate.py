@@ -3,9 +3,10 @@ library only. The output is a function of the schema: the same bytes each time.
 
     generate.py protocol|metadata SCHEMA_FOLDER OUTPUT_FOLDER [--list]
 
---list prints the files that would be written. For each schema file X: X.h (structs), X.cc (codecs), X_fields.h
-(visit_fields, core/protocol/fields.h); for all together: api_key.h, api_table.h, all.h and all_fields.h, or of records
-their list in record_list.h.
+--list prints the files that would be written. For each schema file X: X.h (structs), X_fields.h (visit_fields,
+core/protocol/fields.h). Codecs are joined in few files, since what each file costs the build is more than they are:
+codecs_N.cc. For all together: api_key.h, api_table.h and messages.cc (core/protocol/shape.h), or of records their list
+in record_list.h. A file that would be written as it is stays untouched.
 """
 
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
+import generate_shapes  # noqa: E402
 import schema  # noqa: E402
 from schema import PROTOCOL_TYPES, SCALARS, WIRE_SIZES, snake  # noqa: E402
 
@@ -198,10 +200,10 @@ class Emitter:
         always = nullable and field.nullable_from <= max(field.low, struct.low)
         if field.array:
             size = self.size_min(field, struct)
-            fresh = [f'{value} = {{}};'] if field.tag is not None else []
             if not nullable:
-                return fresh + [f'{value}.resize({reader}.array_size(compact, {size}));',
-                                *self.read_array(field, value, reader)]
+                # Not resize(): what it makes of a hundred structs is slow to build.
+                return [f'{value} = {self.cpp_type(field)}({reader}.array_size(compact, {size}));',
+                        *self.read_array(field, value, reader)]
             count = f'{reader}.nullable_array_size(compact, {size})'
             refused = [] if always else \
                 [f'if (count < 0 && version < {field.nullable_from})',
@@ -350,8 +352,10 @@ class Emitter:
         base = '"core/protocol/api.h"' if self.space == 'protocol' else '"core/metadata/record_info.h"'
         return self.wrap(stem + '.txt', [base], parts)
 
-    def source(self, stem, messages):
+    def source(self, unit, by_stem):
+        """One file with the codecs of several schema files."""
         parts = []
+        messages = [message for ms in by_stem.values() for message in ms]
         for message in messages:
             for struct in message.struct.inner():
                 top = struct is message.struct
@@ -364,7 +368,11 @@ class Emitter:
                     parts += [write, self.read_function(struct, 'decode', '')]
                 else:
                     parts += [self.write_function(struct), self.read_function(struct)]
-        return self.wrap(stem + '.txt', [f'"{self.include}/{stem}.h"'], parts, header=False)
+        includes = [f'"{self.include}/{stem}.h"' for stem in by_stem]
+        if self.space == 'protocol':
+            includes.append('"core/protocol/shape.h"')
+            parts += generate_shapes.table(unit, messages)
+        return self.wrap('the schema', includes, parts, header=False)
 
     def fields(self, stem, messages):
         parts = []
@@ -384,6 +392,9 @@ class Emitter:
         return self.wrap(stem + '.txt', ['"core/protocol/fields.h"', f'"{self.include}/{stem}.h"'], parts)
 
 
+KEYS_PER_UNIT = 12  # APIs whose codecs are in one file
+
+
 def uses(text, name):
     return re.search(rf'(?<!\.)\b{name}\b', text) is not None
 
@@ -395,10 +406,7 @@ def for_each(name, messages, what):
 
 
 def protocol_files(emitter, by_stem):
-    every = [m for ms in by_stem.values() for m in ms]
-    messages = sorted((m for m in every if m.kind != 'data'), key=lambda m: (m.key, m.kind))
-    data = [m for m in every if m.kind == 'data']
-    requests = [m for m in messages if m.kind == 'request']
+    requests = sorted((m for ms in by_stem.values() for m in ms if m.kind == 'request'), key=lambda m: m.key)
     keys = ''.join(f'    {snake(m.api)} = {m.key},\n' for m in requests)
     enum = '/// The APIs of the schema. Any other number may come from the wire.\n' \
            f'enum class ApiKey : std::int16_t {{\n{keys}}};\n'
@@ -410,11 +418,14 @@ def protocol_files(emitter, by_stem):
                  f'{m.served[1]}, {m.struct.flexible}, {on}}},\n')
     files['api_table.h'] = emitter.wrap('the schema', ['"core/protocol/api_versions.h"'],
                                         [f'inline constexpr ApiInfo generated_api_table[] = {{\n{rows}}};\n'])
-    headers = [f'"{emitter.include}/{stem}.h"' for stem in by_stem]
-    files['all.h'] = emitter.wrap('the schema', ['<type_traits>', *headers],
-                                  [for_each('for_each_message', messages, 'request and response'),
-                                   for_each('for_each_data', data, 'value of a control record')])
-    files['all_fields.h'] = emitter.wrap('the schema', [name.replace('.h"', '_fields.h"') for name in headers], [])
+    units = {}
+    for stem, ms in by_stem.items():
+        keys = [m.key for m in ms if m.kind != 'data']
+        units.setdefault(f'codecs_{min(keys) // KEYS_PER_UNIT}' if keys else 'codecs_data', {})[stem] = ms
+    for unit, some in units.items():
+        files[f'{unit}.cc'] = emitter.source(unit, some)
+    files['messages.cc'] = emitter.wrap('the schema', ['"core/protocol/shape.h"'],
+                                        generate_shapes.registry(sorted(units)), header=False)
     return files
 
 
@@ -426,6 +437,7 @@ def metadata_files(emitter, by_stem):
     headers = [f'"{emitter.include}/{stem}.h"' for stem in by_stem]
     variant = f'/// Any record of the metadata log.\nusing Record = std::variant<{names}>;\n'
     return {'record_type.h': emitter.wrap('the schema', ['<cstdint>'], [enum]),
+            'codecs.cc': emitter.source('codecs', by_stem),
             'record_list.h': emitter.wrap('the schema', ['<type_traits>', '<variant>', *headers],
                                           [variant, for_each('for_each_record', records, 'record')])}
 
@@ -437,14 +449,15 @@ def main(arguments):
     files = (protocol_files if space == 'protocol' else metadata_files)(emitter, by_stem)
     for stem, messages in by_stem.items():
         files[f'{stem}.h'] = emitter.header(stem, messages)
-        files[f'{stem}.cc'] = emitter.source(stem, messages)
         files[f'{stem}_fields.h'] = emitter.fields(stem, messages)
     if '--list' in arguments:
         print(';'.join(str(output / name) for name in sorted(files)), end='')
         return
     output.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (output / name).write_text(text, encoding='utf-8')
+        path = output / name
+        if not path.exists() or path.read_text(encoding='utf-8') != text:
+            path.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':

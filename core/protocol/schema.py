@@ -50,11 +50,13 @@ class Struct:
     fields: list = default_field(default_factory=list)
 
     def inner(self):
-        """This struct after those that its fields are made of."""
+        """This struct after those that its fields are made of, each once."""
+        found = {}
         for field in self.fields:
             if field.struct:
-                yield from field.struct.inner()
-        yield self
+                found.update((struct.name, struct) for struct in field.struct.inner())
+        found[self.name] = self
+        return list(found.values())
 
 
 @dataclass
@@ -151,8 +153,25 @@ def parse(path):
         except (ValueError, IndexError, KeyError) as error:
             raise SystemExit(f'{path}:{number}: {error}') from error
     for message in messages:
+        share(message.struct, {}, path)
         check(message.struct, path)
     return messages
+
+
+def share(struct, known, path):
+    """A struct that is named again without fields is the one that had them."""
+    for field in struct.fields:
+        if not field.struct:
+            continue
+        first = known.setdefault(field.struct.name, field.struct)
+        if first is field.struct:
+            share(first, known, path)
+            continue
+        if field.struct.fields:
+            raise SystemExit(f'{path}: {first.name} has its fields twice')
+        if field.low < first.low or field.high > first.high:
+            raise SystemExit(f'{path}: {first.name} is named in a version that it lacks')
+        field.struct = first
 
 
 def begin(kind, heading):

@@ -12,7 +12,13 @@
 #include <vector>
 
 #include "core/net/inbound.h"
-#include "core/protocol/messages/all.h"
+#include "core/protocol/messages/api_versions.h"
+#include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/init_producer_id.h"
+#include "core/protocol/messages/list_offsets.h"
+#include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/offset_for_leader_epoch.h"
+#include "core/protocol/messages/produce.h"
 #include "sim/world/world.h"
 
 namespace klamm::client::test {

@@ -19,7 +19,7 @@ import org.apache.kafka.common.protocol.*;
 public class MakeGolden {
     static final ObjectMapper mapper = new ObjectMapper().enable(JsonParser.Feature.ALLOW_COMMENTS);
     static final String[] apis = java.util.Arrays.stream(ApiKeys.values())
-        .filter(key -> key.messageType.lowestSupportedVersion() <= key.messageType.highestSupportedVersion(true))
+        .filter(key -> key.messageType.lowestSupportedVersion() <= key.messageType.highestSupportedVersion(false))
         .map(key -> key.name).toArray(String[]::new);
     static final String[] data = {"LeaderChangeMessage", "SnapshotHeaderRecord", "SnapshotFooterRecord",
         "KRaftVersionRecord", "VotersRecord"};

@@ -20,9 +20,9 @@ def rows(path):
 
 def main():
     keys = {}
-    for path in sorted((here / 'protocol').glob('*Request.jsonl')):
+    for path in sorted((here / 'protocol').rglob('*Request.jsonl')):
         keys[path.stem.removesuffix('Request')] = next(rows(path))[1]['header'][:4]
-    for path in sorted((here / 'protocol').glob('*.jsonl')):
+    for path in sorted((here / 'protocol').rglob('*.jsonl')):
         for version, row in rows(path):
             if path.stem.endswith('Request'):
                 folder, text = 'requests', row['header'] + row['bytes']
