@@ -41,6 +41,12 @@ const std::array<BugEntry, bug_count>& bug_catalogue() {
          "LOST, META", false},
         {Bug::controller_replies_before_commit, "C7", "controller-replies-before-commit",
          "Replies and visible effects wait until the record is committed.", "LOST", false},
+        {Bug::zombie_commit_accepted, "G1", "zombie-commit-accepted",
+         "A commit of offsets comes from a current member, in the group's generation.",
+         "OFFREG, DUP", false},
+        {Bug::offset_commit_acked_early, "G2", "offset-commit-acked-early",
+         "A commit of offsets is answered when its record is below the high watermark.", "OFFREG",
+         false},
     }};
     return catalogue;
 }

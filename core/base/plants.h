@@ -23,6 +23,8 @@ enum class Bug : std::uint8_t {
     raft_ack_unflushed,         // C4: a voter counts, or fetches beyond, what it has not flushed
     commit_old_term_by_count,   // C5: a majority's copies commit records of older epochs
     controller_replies_before_commit,  // C7: a change of voters is answered when it is appended
+    zombie_commit_accepted,     // G1: whoever commits offsets of a group is taken for a member
+    offset_commit_acked_early,  // G2: a commit of offsets is answered after the local append
     count_,
 };
 constexpr std::size_t bug_count = static_cast<std::size_t>(Bug::count_);
@@ -34,7 +36,7 @@ struct BugEntry {
     std::string_view rule;      // the right rule, one sentence
     std::string_view violates;  // what is seen when it is broken
     // Whether the simulated cluster runs the code it lies in. The quorum's plants are found by
-    // tests/raft.
+    // tests/raft, those of groups by tests/group.
     bool in_cluster = true;
 };
 
