@@ -189,10 +189,23 @@ struct LogChecker::State : LogCore {
         Event poll = without_records(event, row.partition);
         poll.offset = row.offset;
         check_passed(partition, from, to, poll);
-        Gap& gap = partition.gaps[from];
-        if (gap.to >= to) return;
-        gap.to = to;
-        gap.poll = std::move(poll);
+        from = std::max(from, partition.log_start_max);  // what was there is gone, lawfully
+        if (from >= to) return;
+        // Gaps stay disjoint, so that the one that holds an offset is found.
+        auto next = partition.gaps.upper_bound(from);
+        if (next != partition.gaps.begin()) {
+            const Gap& before = std::prev(next)->second;
+            if (before.to >= to) return;
+            from = std::max(from, before.to);
+        }
+        while (next != partition.gaps.end() && next->first < to) {
+            if (next->second.to > to) {
+                to = next->first;
+                break;
+            }
+            next = partition.gaps.erase(next);
+        }
+        if (from < to) partition.gaps[from] = {to, std::move(poll)};
     }
     void check_stale(Partition& partition, const Event& event, const Open& row,
                      std::int64_t place) {
