@@ -93,6 +93,8 @@ const Need& need_of(Bug bug) {
         case Bug::raft_ack_unflushed:
         case Bug::commit_old_term_by_count:
         case Bug::controller_replies_before_commit:
+        case Bug::zombie_commit_accepted:
+        case Bug::offset_commit_acked_early:
         case Bug::count_: break;
     }
     KLAMM_UNREACHABLE();
