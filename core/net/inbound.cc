@@ -17,6 +17,7 @@ constexpr std::size_t drained_every_bytes = 32 * 1024;
 void Inbound::accepted(env::Env& env, const env::Accepted& event, bool pauses_at_shard_bound) {
     Session session{.reader = FrameReader(limits_.frame_bytes_max),
                     .listener = event.listener,
+                    .peer = event.peer,
                     .pauses_at_shard_bound = pauses_at_shard_bound,
                     .slots = {},
                     .unsent = {}};

@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "core/env/env.h"
@@ -72,6 +73,11 @@ class Inbound {
     /// Pins that are free again since the last call.
     std::vector<Pin> take_released() { return std::exchange(released_, {}); }
 
+    /// Whose connection it is, "host:port"; empty when it is gone.
+    [[nodiscard]] std::string peer(env::ConnectionId connection) const {
+        const auto at = sessions_.find(connection);
+        return at == sessions_.end() ? std::string() : at->second.peer;
+    }
     [[nodiscard]] bool open(env::ConnectionId connection) const {
         return sessions_.contains(connection);
     }
@@ -96,6 +102,7 @@ class Inbound {
     struct Session {
         FrameReader reader;
         env::ListenerId listener{};
+        std::string peer;
         bool pauses_at_shard_bound = true;
         bool lent = false;
         std::uint64_t sequence = 0;

@@ -15,7 +15,10 @@ constexpr storage::TokenOwner token_owner_end = 1U << 31;
 }  // namespace
 
 Broker::Broker(BrokerSettings settings)
-    : context_(std::move(settings)), requests_(context_), link_(context_) {}
+    : context_(std::move(settings)),
+      requests_(context_),
+      link_(context_),
+      forwarder_(context_) {}
 
 Broker::~Broker() = default;
 
@@ -218,14 +221,14 @@ void Broker::take(env::Listed& event) {
 void Broker::take(env::Accepted& event) { requests_.accepted(event); }
 
 void Broker::take(env::Connected& event) {
-    if (first_shard() && link_.connected(event)) return;
+    if (first_shard() && (link_.connected(event) || forwarder_.connected(event))) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.connected(event)) return;
 }
 
 void Broker::take(env::Received& event) {
     if (requests_.received(event)) return;
-    if (first_shard() && link_.received(event)) return;
+    if (first_shard() && (link_.received(event) || forwarder_.received(event))) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.received(event)) return;
 }
@@ -234,7 +237,7 @@ void Broker::take(env::Drained& event) { requests_.drained(event); }
 
 void Broker::take(env::Closed& event) {
     if (requests_.closed(event)) return;
-    if (first_shard() && link_.closed(event)) return;
+    if (first_shard() && (link_.closed(event) || forwarder_.closed(event))) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.closed(event)) return;
 }
@@ -287,6 +290,10 @@ void Broker::on(AlterIsrOutcome outcome) {
 
 void Broker::on(ProducerIdsCommand command) { link_.on(command); }
 
+void Broker::on(ForwardCommand command) { forwarder_.on(std::move(command)); }
+
+void Broker::on(CreateTopicCommand command) { forwarder_.on(std::move(command)); }
+
 void Broker::on(CutNow now) {
     if (ReplicaHost* host = hosts_.find(now.partition)) host->on(now);
 }
@@ -312,6 +319,9 @@ void Broker::tick() {
     hosts_.tick(context_.now());
     if (first_shard()) {
         link_.tick();
+        if (forwarder_.take_doubt()) link_.doubt_controller(forwarder_.controller());
+        forwarder_.set_controller(link_.controller());
+        forwarder_.tick();
         maybe_close();
     }
     if (!logs_told_ && stage_ != Stage::closing && context_.broker_epoch != no_broker_epoch &&
@@ -332,7 +342,8 @@ void Broker::set_alarm() {
     Instant first = std::min(requests_.deadline_min(), checkpoint_due_);
     first = std::min(first, hosts_.deadline_min());
     for (const auto& [leader, fetcher] : fetchers_) first = std::min(first, fetcher.deadline_min());
-    if (first_shard()) first = std::min(first, link_.deadline_min());
+    if (first_shard())
+        first = std::min({first, link_.deadline_min(), forwarder_.deadline_min()});
     if (first == alarm_) return;
     alarm_ = first;
     context_.env().wake_at(first);

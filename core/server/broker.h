@@ -16,6 +16,7 @@
 #include "core/server/context.h"
 #include "core/server/controller_link.h"
 #include "core/server/fetcher.h"
+#include "core/server/forwarder.h"
 #include "core/server/partitions.h"
 #include "core/server/pins.h"
 #include "core/server/requests.h"
@@ -80,6 +81,9 @@ class Broker final : public env::Node {
     void on(ProducerIdsCommand command);
     void on(ProducerIdsOutcome outcome) { requests_.on(outcome); }
     void on(CutNow now);
+    void on(ForwardCommand command);
+    void on(ForwardOutcome outcome) { requests_.on(std::move(outcome)); }
+    void on(CreateTopicCommand command);
 
     void drain();
     void after_directory_event(storage::PartitionLog* touched);
@@ -107,6 +111,7 @@ class Broker final : public env::Node {
 
     // Of the first shard.
     ControllerLink link_;
+    Forwarder forwarder_;
     std::uint32_t directories_started_ = 0;
     std::uint32_t logs_opened_ = 0;
     std::uint32_t logs_closed_ = 0;

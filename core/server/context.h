@@ -24,6 +24,8 @@ namespace klamm::server {
 /// A broker's settings, by value.
 struct BrokerSettings {
     config::BrokerOptions options;
+    /// What of them the node's file says, by key in its spelling: where a value comes from.
+    std::map<std::string, std::string> given;
     env::Endpoint listen;      // clients and brokers; port 0 takes any free one
     env::Endpoint advertised;  // what others are told; port 0: the one listened on
     env::Endpoint controller;  // where the metadata node listens

@@ -211,6 +211,8 @@ void ControllerLink::send_registration() {
                                  .port = advertised.port != 0 ? advertised.port : port_,
                                  .security_protocol = 0});
     request.rack = std::nullopt;
+    if (!context_.settings.options.broker_rack.empty())
+        request.rack = context_.settings.options.broker_rack;
     request.previous_broker_epoch = previous_epoch_;
     registering_ = true;
     line_.send(context_.env(), request, registration_version, "broker",

@@ -42,6 +42,16 @@ class ControllerLink {
     [[nodiscard]] bool caught_up() const { return caught_up_; }
     [[nodiscard]] bool registered() const { return context_.broker_epoch != no_broker_epoch; }
 
+    /// Where the controller is that is asked now.
+    [[nodiscard]] const env::Endpoint& controller() const {
+        return in_quorum() ? context_.settings.controllers[target_].at
+                           : context_.settings.controller;
+    }
+    /// The controller at `where` was found not to be the active one.
+    void doubt_controller(const env::Endpoint& where) {
+        if (where == controller()) want_controller(no_broker);
+    }
+
     void on(AlterIsrCommand command);
     void on(const ProducerIdsCommand& command);
 

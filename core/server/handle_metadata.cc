@@ -1,8 +1,11 @@
 // Metadata: brokers that are not fenced, topics by name or id, and who leads what, from the newest
-// image. Topics are not made by asking for them.
+// image. A topic that is asked for by name and missing is asked of the controller, where
+// auto.create.topics.enable and the client allow it (KIP-361).
 #include <algorithm>
 
+#include "core/controller/topic_control.h"
 #include "core/protocol/messages/metadata.h"
+#include "core/server/forwarder.h"
 #include "core/server/requests.h"
 
 namespace klamm::server {
@@ -37,19 +40,10 @@ MetadataResponseTopic topic_row(const metadata::ClusterImage& image, const Uuid&
     MetadataResponseTopic row;
     row.name = topic.name;
     row.topic_id = id;
+    row.is_internal = controller::is_internal_topic(topic.name);
     for (const auto& [index, partition] : topic.partitions)
         row.partitions.push_back(partition_row(image, index, partition));
     return row;
-}
-
-/// Kafka's rule for topic names (Topic.validate).
-bool is_topic_name(std::string_view name) {
-    constexpr std::size_t length_max = 249;
-    if (name.empty() || name.size() > length_max || name == "." || name == "..") return false;
-    return std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-    });
 }
 
 /// Versions 10 and 11 have the fields for asking by id, but it is served from 12 on.
@@ -108,15 +102,30 @@ void Requests::handle_metadata(const Incoming& request) {
             else
                 row.name = std::nullopt;
             row.topic_id = asked.topic_id;
+            row.is_internal = asked.name && controller::is_internal_topic(*asked.name);
             if (asked.name && asked.topic_id.is_zero())
-                row.error_code = is_topic_name(*asked.name) ? ErrorCode::unknown_topic_or_partition
-                                                            : ErrorCode::invalid_topic_exception;
+                row.error_code = miss_topic(*asked.name, body->allow_auto_topic_creation);
             else
                 row.error_code = ErrorCode::unknown_topic_id;
             response.topics.push_back(row);
         }
     }
+    // What nobody was asked for stays unsaid.
+    if (request.version >= 8 && body->include_topic_authorized_operations)
+        for (MetadataResponseTopic& row : response.topics)
+            if (row.error_code == ErrorCode::none)
+                row.topic_authorized_operations = all_topic_operations;
+    if (request.version >= 8 && request.version <= 10 &&
+        body->include_cluster_authorized_operations)
+        response.cluster_authorized_operations = all_cluster_operations;
     answer(request, response);
+}
+
+ErrorCode Requests::miss_topic(std::string_view name, bool create) {
+    if (controller::topic_name_problem(name)) return ErrorCode::invalid_topic_exception;
+    if (create && context_.settings.options.auto_create_topics_enable && context_.caught_up)
+        context_.post(0, creatable_topic(context_.settings.options, name));
+    return ErrorCode::unknown_topic_or_partition;
 }
 
 }  // namespace klamm::server

@@ -67,6 +67,15 @@ struct Digest {
         return fold(fold(seed, v.ready ? 1 : 0), v.previous_epoch.value);
     }
     std::uint64_t operator()(const CutNow& v) const { return fold(seed, v.partition); }
+    std::uint64_t operator()(const ForwardCommand& v) const {
+        return digest64(v.frame, fold(seed, v.reply));
+    }
+    std::uint64_t operator()(const ForwardOutcome& v) const {
+        return digest64(v.frame, fold(fold(seed, v.reply), static_cast<std::int64_t>(v.error)));
+    }
+    std::uint64_t operator()(const CreateTopicCommand& v) const {
+        return digest64(as_bytes(v.name), fold(seed, v.partitions));
+    }
     std::uint64_t operator()(const LogsOpened&) const { return seed; }
     std::uint64_t operator()(const CloseLogs& v) const { return fold(seed, v.broker_epoch.value); }
     std::uint64_t operator()(const LogsClosed& v) const { return fold(seed, v.clean ? 1 : 0); }

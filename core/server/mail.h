@@ -4,6 +4,7 @@
 // the shard with the partition answers with outcomes, and both are values. Between two roles on one
 // shard the same values pass through the shard's own queue, so there is one path and not two.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -190,6 +191,32 @@ struct ProducerIdsOutcome {
     std::int32_t count = 0;
 };
 
+/// A client's request that only the active controller answers, to the shard with the line to it:
+/// passed on in an envelope, answered once.
+struct ForwardCommand {
+    ReplyTo reply;
+    Buffer frame;      // header and body, as they came
+    std::string peer;  // whose it is: "host:port"
+};
+struct ForwardOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;  // else nothing came back
+    Buffer frame;                       // the answer: header and body
+};
+
+/// The broker itself wants a topic to be there: one that a client has asked for by its name, or an
+/// internal one (`__consumer_offsets` for FindCoordinator). Post it to shard 0, as often as the
+/// topic is missed: while one request for a name is under way others for it do nothing. Nothing
+/// comes back; the topic comes with the metadata, or it does not.
+///
+///     context.post(0, creatable_topic(context.settings.options, "__consumer_offsets"));
+struct CreateTopicCommand {
+    std::string name;
+    std::int32_t partitions = -1;          // -1: as the controller does by default
+    std::int16_t replication_factor = -1;  // the same
+    std::map<std::string, std::string> configs{};
+};
+
 /// To itself, in a later turn: the connections that pinned a log's tail are closed, now it may be
 /// cut.
 struct CutNow {
@@ -200,7 +227,8 @@ using MailValue =
     std::variant<ProduceCommand, ProduceOutcome, ReadCommand, ReadOutcome, WatchCommand, WatchFired,
                  OffsetCommand, OffsetOutcome, EpochEndCommand, EpochEndOutcome, ImageArrived,
                  AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
-                 LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow>;
+                 LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow,
+                 ForwardCommand, ForwardOutcome, CreateTopicCommand>;
 
 /// A MailValue on its way between shards.
 class ShardMail final : public env::Parcel {

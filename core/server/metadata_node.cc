@@ -289,7 +289,7 @@ void MetadataNode::commit() {
         facts_.pop_front();
     }
     while (!replies_.empty() && replies_.front().required <= committed_) {
-        inbound_.respond(*env_, replies_.front().key, std::move(replies_.front().pieces));
+        inbound_.respond(*env_, replies_.front().asked.key, std::move(replies_.front().pieces));
         replies_.pop_front();
     }
     std::erase_if(observers_, [this](const Observer& observer) {

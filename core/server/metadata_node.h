@@ -24,8 +24,11 @@
 #include <variant>
 #include <vector>
 
+#include "core/config/options.h"
 #include "core/controller/broker_control.h"
+#include "core/controller/config_control.h"
 #include "core/controller/partition_control.h"
+#include "core/controller/topic_control.h"
 #include "core/env/env.h"
 #include "core/net/inbound.h"
 #include "core/server/quorum.h"
@@ -89,6 +92,10 @@ struct MetadataSettings {
     Duration session_timeout = seconds(9);
     Duration unclean_check_interval = seconds(300);  // unclean.leader.election.interval.ms
     bool eligible_leader_replicas = true;
+    controller::TopicDefaults topic_defaults;
+    bool deletes_topics = true;  // delete.topic.enable
+    /// The node's file, as far as it says anything of topics and brokers: values by key.
+    std::map<std::string, std::string> given;
     std::vector<TopicPlan> topics;
     std::vector<ScriptStep> script;  // in order of time
 };
@@ -110,6 +117,10 @@ class MetadataNode final : public env::Node {
     [[nodiscard]] const Quorum* quorum() const { return quorum_.get(); }
 
   private:
+    struct Envelope {  // what a broker has wrapped a client's request in
+        std::int16_t version;
+        std::int32_t correlation;
+    };
     struct Asked {  // a request, decoded as far as its header
         net::RequestKey key;
         Buffer frame;
@@ -117,14 +128,12 @@ class MetadataNode final : public env::Node {
         std::int16_t version;
         std::int32_t correlation;
         protocol::ApiKey api{};
+        std::optional<Envelope> envelope{};
     };
     struct Reply {  // released when the log is committed up to `required`
         Offset required;
-        net::RequestKey key;
+        Asked asked;
         net::Pieces pieces;
-        protocol::ApiKey api{};
-        std::int16_t version;
-        std::int32_t correlation;
     };
     struct PendingFact {
         Offset offset;
@@ -138,8 +147,7 @@ class MetadataNode final : public env::Node {
 
     void take(env::Event& event);
     void dispatch(const net::Request& request);
-    void answer_not_controller(const net::RequestKey& key, protocol::ApiKey api,
-                               std::int16_t version, std::int32_t correlation);
+    void answer_not_controller(const Asked& asked);
 
     // metadata_quorum.cc
     void start_quorum(const env::Started& started);
@@ -157,6 +165,20 @@ class MetadataNode final : public env::Node {
     void handle_fetch(const Asked& asked);
     void refuse(const Asked& asked, std::string_view why);
 
+    // metadata_admin.cc
+    void handle_envelope(const Asked& asked);
+    /// False when the API is none that administrators ask.
+    bool administer(const Asked& asked);
+    void handle_create_topics(const Asked& asked);
+    void handle_delete_topics(const Asked& asked);
+    void handle_create_partitions(const Asked& asked);
+    template <class Request>
+    void handle_alter_configs(const Asked& asked);
+    void handle_elect_leaders(const Asked& asked);
+    void handle_unregister_broker(const Asked& asked);
+    /// Refuses the whole request in Kafka's way.
+    void refuse_all(const Asked& asked, protocol::ErrorCode error);
+
     /// Records and applies `decisions`, in one batch.
     void decide(const controller::Decisions& decisions, const facts::Fact* also = nullptr);
     void state_configured(const metadata::Change& change, Offset offset);
@@ -164,6 +186,11 @@ class MetadataNode final : public env::Node {
     /// Answers once everything decided so far is durable.
     template <class Response>
     void reply(const Asked& asked, const Response& response);
+    /// The same with the answer in its frame.
+    void reply_frame(const Asked& asked, Bytes frame);
+    /// The frame as it goes back: in an envelope, if the request came in one.
+    [[nodiscard]] static net::Pieces wrapped(const Asked& asked, Bytes frame,
+                                             protocol::ErrorCode error);
     void after_log_event();
     void load();
     void load_bytes(ByteView bytes);

@@ -51,8 +51,7 @@ void MetadataNode::on(const Elected& news) {
 
 void MetadataNode::on(const Deposed&) {
     serving_ = false;
-    for (const Reply& reply : std::exchange(replies_, {}))
-        answer_not_controller(reply.key, reply.api, reply.version, reply.correlation);
+    for (const Reply& reply : std::exchange(replies_, {})) answer_not_controller(reply.asked);
     facts_.clear();
     asked_.clear();
     watched_.clear();

@@ -11,7 +11,9 @@
 #include "core/protocol/messages/api_versions.h"
 #include "core/protocol/messages/broker_heartbeat.h"
 #include "core/protocol/messages/broker_registration.h"
+#include "core/protocol/messages/envelope.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/server/administration.h"
 #include "core/server/controller_link.h"
 #include "core/server/metadata_node.h"
 
@@ -24,10 +26,13 @@ constexpr std::uint64_t fetch_bytes_max = 8 << 20;
 
 template <class Response>
 void MetadataNode::reply(const Asked& asked, const Response& response) {
-    replies_.push_back({log_end(), asked.key,
-                        net::to_pieces(protocol::encode_response_frame(response, asked.version,
-                                                                       asked.correlation)),
-                        asked.api, asked.version, asked.correlation});
+    reply_frame(asked,
+                protocol::encode_response_frame(response, asked.version, asked.correlation).bytes);
+}
+
+void MetadataNode::reply_frame(const Asked& asked, Bytes frame) {
+    replies_.push_back(
+        {log_end(), asked, wrapped(asked, std::move(frame), protocol::ErrorCode::none)});
 }
 
 void MetadataNode::refuse(const Asked& asked, std::string_view why) {
@@ -51,8 +56,8 @@ void MetadataNode::dispatch(const net::Request& request) {
     KLAMM_ASSERT(api != nullptr);
     if (!api->serves(asked.version) && api->key != protocol::ApiKey::api_versions)
         return refuse(asked, fmt::format("{} has no version {}", api->name, asked.version));
-    if (!serving_)
-        return answer_not_controller(asked.key, asked.api, asked.version, asked.correlation);
+    if (!serving_) return answer_not_controller(asked);
+    if (administer(asked)) return;
     switch (api->key) {
         case protocol::ApiKey::api_versions: return handle_api_versions(asked);
         case protocol::ApiKey::broker_registration: return handle_registration(asked);
@@ -65,23 +70,29 @@ void MetadataNode::dispatch(const net::Request& request) {
 }
 
 /// To what only the active controller answers.
-void MetadataNode::answer_not_controller(const net::RequestKey& key, protocol::ApiKey api,
-                                         std::int16_t version, std::int32_t correlation) {
+void MetadataNode::answer_not_controller(const Asked& asked) {
+    constexpr auto error = protocol::ErrorCode::not_controller;
     const auto answer = [&](auto response) {
-        response.error_code = protocol::ErrorCode::not_controller;
-        inbound_.respond(
-            *env_, key,
-            net::to_pieces(protocol::encode_response_frame(response, version, correlation)));
+        response.error_code = error;
+        inbound_.respond(*env_, asked.key,
+                         net::to_pieces(protocol::encode_response_frame(response, asked.version,
+                                                                        asked.correlation)));
     };
-    switch (api) {
+    if (asked.envelope) return inbound_.respond(*env_, asked.key, wrapped(asked, {}, error));
+    switch (asked.api) {
+        case protocol::ApiKey::envelope: return answer(protocol::EnvelopeResponse{});
         case protocol::ApiKey::broker_registration:
             return answer(protocol::BrokerRegistrationResponse{});
         case protocol::ApiKey::broker_heartbeat: return answer(protocol::BrokerHeartbeatResponse{});
         case protocol::ApiKey::alter_partition: return answer(protocol::AlterPartitionResponse{});
         case protocol::ApiKey::allocate_producer_ids:
             return answer(protocol::AllocateProducerIdsResponse{});
-        default: return inbound_.close(*env_, key.connection);
+        default: break;
     }
+    if (auto refusal =
+            refuse_administration(asked.api, asked.body, asked.version, asked.correlation, error))
+        return inbound_.respond(*env_, asked.key, {Buffer::from(std::move(*refusal))});
+    inbound_.close(*env_, asked.key.connection);
 }
 
 void MetadataNode::handle_api_versions(const Asked& asked) {

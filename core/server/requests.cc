@@ -50,6 +50,18 @@ void Requests::dispatch(const net::Request& request) {
             return handle_offset_for_leader_epoch(std::move(incoming));
         case protocol::ApiKey::init_producer_id:
             return handle_init_producer_id(std::move(incoming));
+        case protocol::ApiKey::describe_configs: return handle_describe_configs(incoming);
+        case protocol::ApiKey::describe_cluster: return handle_describe_cluster(incoming);
+        case protocol::ApiKey::list_config_resources: return handle_list_config_resources(incoming);
+        case protocol::ApiKey::describe_topic_partitions:
+            return handle_describe_topic_partitions(incoming);
+        case protocol::ApiKey::create_topics:
+        case protocol::ApiKey::delete_topics:
+        case protocol::ApiKey::create_partitions:
+        case protocol::ApiKey::alter_configs:
+        case protocol::ApiKey::incremental_alter_configs:
+        case protocol::ApiKey::elect_leaders:
+        case protocol::ApiKey::unregister_broker: return handle_forwarded(std::move(incoming));
         default: return refuse(incoming, fmt::format("{} is not served here", api->name));
     }
 }

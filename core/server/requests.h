@@ -23,6 +23,10 @@
 
 namespace klamm::server {
 
+/// All that there is to be allowed, while nobody forbids anything: a bit for each AclOperation.
+constexpr std::int32_t all_topic_operations = 0x0df8;
+constexpr std::int32_t all_cluster_operations = 0x1fa0;
+
 /// A decoded request's surroundings.
 struct Incoming {
     net::RequestKey key;
@@ -49,6 +53,7 @@ class Requests {
     void on(const OffsetOutcome& outcome);
     void on(const EpochEndOutcome& outcome);
     void on(const ProducerIdsOutcome& outcome);
+    void on(ForwardOutcome outcome);
 
     void tick();
     [[nodiscard]] Instant deadline_min() const { return fetch_timers_.deadline_min(); }
@@ -58,7 +63,7 @@ class Requests {
     /// Requests that are not answered yet.
     [[nodiscard]] std::size_t waiting() const {
         return produces_.size() + fetches_.size() + offsets_.size() + epoch_ends_.size() +
-               producer_ids_.size();
+               producer_ids_.size() + forwards_.size();
     }
     /// A file range is about to be cut: no fetch that waits may send it.
     void drop_holding(net::Pin pin);
@@ -126,6 +131,14 @@ class Requests {
     void handle_list_offsets(Incoming request);
     void handle_offset_for_leader_epoch(Incoming request);
     void handle_init_producer_id(Incoming request);
+    void handle_describe_configs(const Incoming& request);
+    void handle_describe_cluster(const Incoming& request);
+    void handle_list_config_resources(const Incoming& request);
+    void handle_describe_topic_partitions(const Incoming& request);
+    /// To the active controller, as it is.
+    void handle_forwarded(Incoming request);
+    /// What a topic that is not there is answered with; asks for it where that is allowed.
+    ErrorCode miss_topic(std::string_view name, bool create);
 
     void finish_produce(std::uint64_t id);
     ErrorCode route_produce(std::uint64_t id, std::size_t part, const TopicPartition& partition,
@@ -164,6 +177,7 @@ class Requests {
     std::map<std::uint64_t, PendingOffsets> offsets_;
     std::map<std::uint64_t, PendingEpochEnds> epoch_ends_;
     std::map<std::uint64_t, PendingProducerId> producer_ids_;
+    std::map<std::uint64_t, Incoming> forwards_;
     TimerQueue<std::uint64_t> fetch_timers_;
     // Producer ids of the block in hand, [next, end).
     ProducerId producer_id_next_{0};

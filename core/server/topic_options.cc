@@ -5,8 +5,28 @@
 
 namespace klamm::server {
 
+namespace {
+
+/// What topics have by default here: the node's file, then what was set for all brokers, then what
+/// was for this one.
+config::TopicOptions defaults_of(const Context& context) {
+    const auto& configs = context.image->configs();
+    const auto first = configs.lower_bound({metadata::ResourceType::broker, ""});
+    if (first == configs.end()) return context.settings.options.topic_defaults();
+    config::BrokerOptions options = context.settings.options;
+    for (const std::string& name : {std::string(), std::to_string(context.self().value)}) {
+        const auto found = configs.find({metadata::ResourceType::broker, name});
+        if (found == configs.end()) continue;
+        // What is not this broker's to know was taken for plugins'; it changes nothing.
+        for (const auto& [key, value] : found->second) (void)config::set(options, key, value);
+    }
+    return options.topic_defaults();
+}
+
+}  // namespace
+
 config::TopicOptions topic_options(const Context& context, const Uuid& topic) {
-    config::TopicOptions options = context.settings.options.topic_defaults();
+    config::TopicOptions options = defaults_of(context);
     const metadata::TopicImage* image = context.image->topic(topic);
     if (image == nullptr) return options;
     const metadata::ConfigResource resource{metadata::ResourceType::topic, image->name};

@@ -108,6 +108,7 @@ void Cluster::add_controller(const RunPlan& plan) {
 void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
     server::BrokerSettings settings;
     settings.options = plan.cluster.broker;
+    settings.options.auto_create_topics_enable = false;  // the plan says which topics there are
     settings.options.node_id = static_cast<std::int32_t>(index + 1);
     settings.options.shards = static_cast<std::int32_t>(shards_[index]);
     settings.listen = {broker_name(index), broker_port};

@@ -29,6 +29,8 @@ struct ClusterOptions {
     std::int32_t request_timeout_ms = 30'000;
     int controllers = 0;            // of a quorum; 0: one node that is none
     bool controllers_stay = false;  // asked to stop, while a broker is not fenced
+    bool auto_create = false;
+    std::vector<std::string> racks = {};  // of the brokers, in their order
 };
 
 struct Cluster {
@@ -64,6 +66,10 @@ struct Cluster {
         for (int i = 1; i <= options.brokers; ++i) {
             BrokerSettings settings;
             settings.options.node_id = i;
+            settings.options.auto_create_topics_enable = options.auto_create;
+            settings.options.broker_rack = i <= static_cast<int>(options.racks.size())
+                                               ? options.racks[static_cast<std::size_t>(i - 1)]
+                                               : "";
             settings.options.broker_heartbeat_interval_ms = 500;
             settings.options.broker_session_timeout_ms = 3'000;
             settings.options.replica_lag_time_max_ms = 2'000;
