@@ -96,7 +96,7 @@ void BatchBuilder::append_record(Offset offset, Timestamp timestamp, std::option
     const std::int64_t distance = offset - options_.base_offset;
     KLAMM_ASSERT(distance <= INT32_MAX);
     const auto offset_delta = static_cast<std::int32_t>(distance);
-    if (record_count_ == 0) base_timestamp_ = timestamp;
+    if (record_count_ == 0) base_timestamp_ = options_.delete_horizon.value_or(timestamp);
     const std::int64_t timestamp_delta =
         wrapping_difference(timestamp.value, base_timestamp_.value);
     const std::size_t body = 1 + varint_size(timestamp_delta) + varint_size(offset_delta) +
@@ -137,7 +137,8 @@ void BatchBuilder::write_header(std::size_t size) {
     const int attributes = static_cast<int>(options_.compression) |
                            (options_.log_append_time ? attribute::log_append_time : 0) |
                            (options_.transactional ? attribute::transactional : 0) |
-                           (options_.control ? attribute::control : 0);
+                           (options_.control ? attribute::control : 0) |
+                           (options_.delete_horizon ? attribute::delete_horizon : 0);
     const Timestamp max_timestamp = options_.log_append_time.value_or(max_timestamp_);
     std::uint8_t* to = bytes_.data();
     store_big_endian(to, options_.base_offset.value);
@@ -168,6 +169,19 @@ Bytes BatchBuilder::build() {
     write_header(bytes_.size());
     record_count_ = 0;
     return std::move(bytes_);
+}
+
+Bytes empty_batch(const BatchView& batch) {
+    constexpr int kept = attribute::log_append_time | attribute::transactional | attribute::control;
+    const ByteView header = batch.bytes().first(batch_header_bytes);
+    Bytes bytes(header.begin(), header.end());
+    std::uint8_t* to = bytes.data();
+    store_big_endian(to + 8, static_cast<std::int32_t>(batch_header_bytes - log_overhead_bytes));
+    store_big_endian(to + 21, static_cast<std::int16_t>(batch.attributes() & kept));
+    store_big_endian(to + 27, no_timestamp.value);
+    store_big_endian(to + 57, std::int32_t{0});
+    store_big_endian(to + 17, crc32c(ByteView(bytes).subspan(batch_crc_from)));
+    return bytes;
 }
 
 }  // namespace klamm::record

@@ -26,7 +26,13 @@ struct BatchOptions {
     std::int32_t base_sequence = no_sequence;
     bool transactional = false;
     bool control = false;
+    /// From when on the cleaner may drop what was deleted (KIP-534): stands as base timestamp.
+    std::optional<Timestamp> delete_horizon = std::nullopt;
 };
+
+/// A header without records that stands where `batch` stood: offsets, producer and sequences stay,
+/// the records are gone. What compaction leaves when it may not forget the batch itself.
+Bytes empty_batch(const BatchView& batch);
 
 class BatchBuilder {
   public:

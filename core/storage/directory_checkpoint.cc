@@ -52,7 +52,13 @@ Status LogDirectory::start_checkpoint(env::Env& env) {
     checkpointing_.running = true;
     checkpointing_.points = points_;
     checkpointing_.starts = starts_;
+    checkpointing_.cleaned = cleaned_;
+    for (const auto& [name, how] : going_) {
+        checkpointing_.points.erase(name);
+        checkpointing_.starts.erase(name);
+    }
     for (const auto& log : logs_) {
+        if (!log) continue;
         // A log that is not open keeps what the checkpoint says, so that damage stays damage.
         if (log->phase() == LogPhase::opening || log->phase() == LogPhase::offline) continue;
         checkpointing_.points[log->name()] = log->recovery_point();
@@ -60,6 +66,10 @@ Status LogDirectory::start_checkpoint(env::Env& env) {
             checkpointing_.starts[log->name()] = start;
         else
             checkpointing_.starts.erase(log->name());
+        if (log->cleaned_to() > Offset{0})
+            checkpointing_.cleaned[log->name()] = log->cleaned_to();
+        else
+            checkpointing_.cleaned.erase(log->name());
     }
     const auto write = [&](const char* name, const OffsetsByName& offsets) -> Status {
         const auto file =
@@ -71,6 +81,8 @@ Status LogDirectory::start_checkpoint(env::Env& env) {
     KLAMM_TRY(write(recovery_points_file, checkpointing_.points));
     KLAMM_TRY(write(high_watermarks_file, watermarks_));
     if (checkpointing_.starts != starts_) KLAMM_TRY(write(log_starts_file, checkpointing_.starts));
+    if (checkpointing_.cleaned != cleaned_)
+        KLAMM_TRY(write(cleaned_ends_file, checkpointing_.cleaned));
     for (const auto& [name, file] : checkpointing_.files)
         env.disk().sync(file, token(Work::sync_file));
     checkpointing_.outstanding = static_cast<std::uint32_t>(checkpointing_.files.size());
@@ -90,7 +102,11 @@ void LogDirectory::finish_checkpoint(env::Env& env) {
     const Checkpointing finished = std::exchange(checkpointing_, {});
     points_ = finished.points;
     starts_ = finished.starts;
+    cleaned_ = finished.cleaned;
+    if (const Status renamed = rename_going(env); !renamed.ok())
+        return fail(env.turn(), renamed.error(), path_);
     for (const auto& log : logs_) {
+        if (!log) continue;
         const auto point = points_.find(log->name());
         if (point != points_.end()) log->on_checkpointed(env, point->second);
         take_over(env.turn(), *log);
@@ -118,6 +134,7 @@ void LogDirectory::advance_close(env::Env& env) {
     if (closing_checkpoint_ || phase_ != DirectoryPhase::closing) return;
     bool waiting = false;
     for (const auto& log : logs_) {
+        if (!log) continue;
         if (log->phase() == LogPhase::open) log->close(env);
         take_over(env.turn(), *log);
         waiting |= log->phase() != LogPhase::closed && log->phase() != LogPhase::offline;
@@ -130,7 +147,7 @@ void LogDirectory::advance_close(env::Env& env) {
 /// Only a directory whose every log is closed has stopped cleanly.
 Status LogDirectory::write_marker(env::Env& env) {
     const bool all_closed = std::all_of(logs_.begin(), logs_.end(), [](const auto& log) {
-        return log->phase() == LogPhase::closed;
+        return !log || log->phase() == LogPhase::closed;
     });
     if (!all_closed || !all_recovered_) {
         phase_ = DirectoryPhase::closed;

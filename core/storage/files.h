@@ -21,11 +21,14 @@ constexpr const char* partition_metadata_file = "partition.metadata";
 constexpr const char* recovery_points_file = "recovery-point-offset-checkpoint";
 constexpr const char* high_watermarks_file = "replication-offset-checkpoint";
 constexpr const char* log_starts_file = "log-start-offset-checkpoint";
+constexpr const char* cleaned_ends_file = "cleaner-offset-checkpoint";
 constexpr const char* meta_properties_file = "meta.properties";
 constexpr const char* clean_shutdown_file = ".kafka_cleanshutdown";
 constexpr const char* lock_file = ".lock";
 constexpr const char* temporary_suffix = ".tmp";
 constexpr const char* deleted_suffix = ".deleted";
+constexpr const char* cleaned_suffix = ".cleaned";
+constexpr const char* swap_suffix = ".swap";
 
 /// What meta.properties holds (version 1).
 struct DirectoryIdentity {

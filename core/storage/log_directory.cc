@@ -22,12 +22,13 @@ void LogDirectory::fail(const Turn& turn, const Error& error, const std::string&
     if (phase_ == DirectoryPhase::offline) return;
     phase_ = DirectoryPhase::offline;
     failure_ = error;
-    for (const auto& log : logs_) log->fail(turn, {error, file, 0, log->log_end(), true});
+    for (const auto& log : logs_)
+        if (log) log->fail(turn, {error, file, 0, log->log_end(), true});
 }
 
 void LogDirectory::settle(const Turn& turn) {
     for (const TokenOwner owner : std::exchange(gone_, {}))
-        take_over(turn, *logs_[owner - owner_first_ - 1]);
+        if (const auto& log = logs_[owner - owner_first_ - 1]) take_over(turn, *log);
 }
 
 void LogDirectory::phase_changed(const PartitionLog& log) {
@@ -68,11 +69,11 @@ Status LogDirectory::listed(env::Env& env, const std::vector<env::DirectoryEntry
     const struct {
         const char* name;
         Work work;
-    } files[] = {{meta_properties_file, Work::read_identity},
-                 {clean_shutdown_file, Work::read_marker},
-                 {recovery_points_file, Work::read_points},
-                 {high_watermarks_file, Work::read_watermarks},
-                 {log_starts_file, Work::read_starts}};
+    } files[] = {
+        {meta_properties_file, Work::read_identity}, {clean_shutdown_file, Work::read_marker},
+        {recovery_points_file, Work::read_points},   {high_watermarks_file, Work::read_watermarks},
+        {log_starts_file, Work::read_starts},        {cleaned_ends_file, Work::read_cleaned}};
+    find_partitions(entries);
     for (const env::DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
         if (entry.name.ends_with(temporary_suffix)) {
@@ -114,9 +115,10 @@ Status LogDirectory::took_file(env::Env& env, Work work, ByteView bytes) {
     } else {
         // A checkpoint that cannot be read says nothing: everything is scanned then.
         auto offsets = offsets_from_text(text);
-        OffsetsByName& into = work == Work::read_points   ? points_
-                              : work == Work::read_starts ? starts_
-                                                          : watermarks_loaded_;
+        OffsetsByName& into = work == Work::read_points    ? points_
+                              : work == Work::read_starts  ? starts_
+                              : work == Work::read_cleaned ? cleaned_
+                                                           : watermarks_loaded_;
         if (offsets.ok()) into = std::move(*offsets);
     }
     return reading_.empty() ? loaded(env) : Status{};
@@ -183,16 +185,19 @@ PartitionLog* LogDirectory::on_event(env::Env& env, const env::ReadDone& done) {
 
 PartitionLog* LogDirectory::on_event(env::Env& env, const env::Listed& done) {
     if (PartitionLog* log = route(env, done)) return log;
-    if (!owns(done.token) || phase_ != DirectoryPhase::starting) return nullptr;
-    const Status status =
-        done.entries.ok() ? listed(env, *done.entries) : Status(done.entries.error());
+    if (owner_of(done.token) != owner_first_) return nullptr;
+    const bool doomed = work_of(done.token) == Work::list_doomed;
+    if (phase_ != (doomed ? DirectoryPhase::ready : DirectoryPhase::starting)) return nullptr;
+    const Status status = doomed              ? doomed_listed(env, done)
+                          : done.entries.ok() ? listed(env, *done.entries)
+                                              : Status(done.entries.error());
     if (!status.ok()) fail(env.turn(), status.error(), path_);
     return nullptr;
 }
 
 PartitionLog* LogDirectory::on_event(env::Env& env, const env::Synced& done) {
     if (PartitionLog* log = route(env, done)) return log;
-    if (!owns(done.token) || phase_ == DirectoryPhase::offline) return nullptr;
+    if (owner_of(done.token) != owner_first_ || phase_ == DirectoryPhase::offline) return nullptr;
     Status status = done.status;
     if (status.ok()) {
         switch (work_of(done.token)) {
@@ -203,6 +208,7 @@ PartitionLog* LogDirectory::on_event(env::Env& env, const env::Synced& done) {
             case Work::sync_file: status = checkpoint_synced(env); break;
             case Work::sync_names: finish_checkpoint(env); break;
             case Work::sync_marker: status = marker_synced(env); break;
+            case Work::sync_removal: break;
             case Work::sync_marker_name: phase_ = DirectoryPhase::closed; break;
             default: KLAMM_UNREACHABLE();
         }
@@ -219,6 +225,7 @@ PartitionLog& LogDirectory::open_log(env::Env& env, TopicPartition partition,
     KLAMM_ASSERT(phase_ == DirectoryPhase::ready);
     KLAMM_ASSERT(!by_partition_.contains(partition));
     KLAMM_ASSERT(owner_next_ < owner_end_);
+    if (const auto at = found_.find(name); at != found_.end()) at->second = true;
     logs_.push_back(
         std::make_unique<PartitionLog>(partition, path_, name, config, owner_next_++, *this));
     PartitionLog& log = *logs_.back();
@@ -226,6 +233,8 @@ PartitionLog& LogDirectory::open_log(env::Env& env, TopicPartition partition,
     OpenHints hints{.clean_stop = clean_, .leader_epoch_max = leader_epoch_max};
     if (const auto start = starts_.find(name); start != starts_.end())
         hints.log_start = start->second;
+    if (const auto cleaned = cleaned_.find(name); cleaned != cleaned_.end())
+        hints.cleaned_to = cleaned->second;
     if (const auto point = points_.find(name); point != points_.end()) {
         hints.recovery_point = point->second;
         // It was never written above it; a number that says otherwise is rotten.

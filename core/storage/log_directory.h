@@ -7,6 +7,7 @@
 // recovery point stands in the checkpoint only after the sync that it promises; when one log's disk
 // fails, the directory and all its logs are offline.
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,6 +52,25 @@ class LogDirectory final : public RecoveryPoints {
                            LeaderEpoch leader_epoch_max = LeaderEpoch{INT32_MAX});
     [[nodiscard]] PartitionLog* find(TopicPartition partition);
 
+    // --- partitions that go (directory_removal.cc)
+    /// Forgets a partition's log, whatever it is at; nothing of it may be pinned. When the
+    /// checkpoints have forgotten it too its directory gets another name: as Kafka's,
+    /// `<name>.<32 hex digits>-delete`, whose files are removed file.delete.delay.ms later, or with
+    /// `keep` -stray, which stays for a person.
+    void remove_log(env::Env& env, TopicPartition partition, bool keep);
+    /// The partitions' directories that were there at start and were not opened since: they belong
+    /// to nobody once all that should be here is open.
+    [[nodiscard]] std::vector<std::string> unopened() const;
+    /// Gives one of them its other name, -stray.
+    void set_aside(env::Env& env, const std::string& name);
+    /// Removes the files of what was deleted long enough ago.
+    void remove_doomed(env::Env& env);
+    /// When remove_doomed() has something to do, or instant_never.
+    [[nodiscard]] Instant doomed_due() const;
+    /// Whether nothing is left here of an earlier log of this name; before that a new one must not
+    /// be opened.
+    [[nodiscard]] bool name_free(const std::string& name) const { return !going_.contains(name); }
+
     /// Begins to write the recovery points of all logs, and the noted high watermarks, to their
     /// checkpoints. One runs, at most one waits. To be called from time to time
     /// (log.flush.offset.checkpoint.interval.ms).
@@ -89,19 +109,27 @@ class LogDirectory final : public RecoveryPoints {
         read_points,
         read_watermarks,
         read_starts,
+        read_cleaned,
         sync_identity,
         sync_start,
         sync_file,
         sync_names,
         sync_marker,
         sync_marker_name,
+        list_doomed,
+        sync_removal,
+    };
+    struct Going {  // a directory that keeps its name until then
+        bool keep;
+        Duration delay;
     };
     struct Checkpointing {
         bool running = false;
         bool again = false;
         std::uint32_t outstanding = 0;
-        OffsetsByName points;  // being written
-        OffsetsByName starts;  // the same; of logs that do not start at 0
+        OffsetsByName points;   // being written
+        OffsetsByName starts;   // the same; of logs that do not start at 0
+        OffsetsByName cleaned;  // the same; of logs that were cleaned
         std::vector<std::pair<const char*, env::FileId>> files;
     };
 
@@ -126,6 +154,11 @@ class LogDirectory final : public RecoveryPoints {
     void finish_checkpoint(env::Env& env);
     void advance_close(env::Env& env);
     Status write_marker(env::Env& env);
+    std::string other_name(const Turn& turn, const std::string& name, std::string_view suffix);
+    void find_partitions(const std::vector<env::DirectoryEntry>& entries);
+    void forget(env::Env& env, const std::string& name, Going how);
+    Status rename_going(env::Env& env);
+    Status doomed_listed(env::Env& env, const env::Listed& done);
 
     std::string path_;
     TokenOwner owner_first_;
@@ -142,15 +175,24 @@ class LogDirectory final : public RecoveryPoints {
     std::uint32_t starting_ = 0;  // answers still awaited while starting
 
     std::vector<std::unique_ptr<PartitionLog>>
-        logs_;  // in the order of opening; index = owner - first - 1
+        logs_;  // in the order of opening; index = owner - first - 1; nullptr when it has gone
     std::map<TopicPartition, PartitionLog*> by_partition_;
     std::set<TopicPartition> changed_;  // of phase
     std::set<TokenOwner> gone_;         // logs that went offline, not yet taken over
     OffsetsByName points_;              // as the checkpoint durably has them
     OffsetsByName starts_;              // the same
+    OffsetsByName cleaned_;             // the same
     OffsetsByName watermarks_;          // noted
     OffsetsByName watermarks_loaded_;   // as found at start
     Checkpointing checkpointing_;
+    struct Doomed {  // a directory with its other name
+        std::string name;
+        Instant due;
+    };
+    std::deque<Doomed> doomed_;          // in the order of being deleted
+    bool listing_doomed_ = false;        // the first of them is being looked into
+    std::map<std::string, bool> found_;  // partitions' directories at start; true: opened since
+    std::map<std::string, Going> going_;  // directories that keep their names until then
     bool closing_checkpoint_ = false;
     BrokerEpoch closing_epoch_ = no_broker_epoch;
     bool all_recovered_ = false;  // when closing: no log is left as an unclean stop left it

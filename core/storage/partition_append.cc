@@ -90,7 +90,9 @@ Appended PartitionLog::append_as_follower(const Turn& turn, env::Disk& disk, con
         // Left out, and so is what follows; but all of it must be sound.
         if (batch.leader_epoch() > epoch) appended.later_epoch = true;
         if (appended.later_epoch) continue;
-        if (batch.base_offset() != next || batch.leader_epoch() < latest) {
+        const bool follows =
+            config_.gaps ? batch.base_offset() >= next : batch.base_offset() == next;
+        if (!follows || batch.leader_epoch() < latest) {
             return refused(AppendOutcome::misplaced);
         }
         if (batches.empty()) appended.base = batch.base_offset();
@@ -191,7 +193,8 @@ void PartitionLog::state_doubtful(const Turn& turn, const std::vector<Incoming>&
 void PartitionLog::note_appended(const Turn& turn, const Incoming& incoming, bool as_leader) {
     const record::BatchView batch(incoming.head);
     Segment& segment = active();
-    KLAMM_ASSERT(batch.base_offset() == log_end_);
+    KLAMM_ASSERT(batch.base_offset() >= log_end_);
+    if (!config_.gaps) KLAMM_ASSERT(batch.base_offset() == log_end_);
     const std::uint64_t position = segment.size;
     segment.note_batch(batch, config_.index_interval_bytes);
     const LeaderEpoch epoch = batch.leader_epoch();

@@ -106,7 +106,7 @@ void PartitionLog::finish_flush(env::Env& env) {
         env.turn().state(facts::LogFlushed{partition_, flushed_end_});
     }
     if (phase_ == LogPhase::truncating) {
-        if (!front_naming_) begin_cut(env);
+        if (may_cut()) begin_cut(env);
     } else if (phase_ == LogPhase::closing) {
         if (finished.again) {
             start_flush(env);
@@ -131,7 +131,8 @@ void PartitionLog::truncate_to(env::Env& env, Offset end) {
     enter(LogPhase::truncating);
     cut_ = Cut{};
     cut_->end = end;
-    if (!flush_.running && !front_naming_) begin_cut(env);
+    give_up_cleaning(env.disk());
+    if (may_cut()) begin_cut(env);
 }
 
 void PartitionLog::truncate_fully_and_start_at(env::Env& env, Offset start) {
@@ -141,7 +142,8 @@ void PartitionLog::truncate_fully_and_start_at(env::Env& env, Offset start) {
     cut_ = Cut{};
     cut_->end = start;
     cut_->fully = true;
-    if (!flush_.running && !front_naming_) begin_cut(env);
+    give_up_cleaning(env.disk());
+    if (may_cut()) begin_cut(env);
 }
 
 /// No flush runs. Next: where exactly, and what is left then?
@@ -213,6 +215,7 @@ Status PartitionLog::cut_files(env::Env& env) {
     KLAMM_TRY(rewrite_indexes(disk, last));
     log_end_ = last.end;
     flushed_end_ = std::min(flushed_end_, log_end_);
+    cleaned_to_ = std::min(cleaned_to_, log_end_);
     producers_ = std::move(rescan->producers);
     epochs_.truncate_from_end(log_end_);
     tail_.truncate(log_end_);
@@ -239,6 +242,7 @@ Status PartitionLog::start_anew(env::Disk& disk) {
     epochs_.clear();
     producers_.clear(cut_->end);
     log_start_ = log_end_ = flushed_end_ = cut_->end;
+    cleaned_to_ = Offset{0};
     return {};
 }
 

@@ -70,7 +70,7 @@ std::size_t PartitionLog::deletable(Timestamp wall, Offset high_watermark) const
 }
 
 void PartitionLog::retain(env::Env& env, Offset high_watermark) {
-    if (phase_ != LogPhase::open || !config_.deletes) return;
+    if (phase_ != LogPhase::open || !config_.deletes || cleaning_) return;
     KLAMM_ASSERT(high_watermark <= log_end_);
     const std::size_t count = deletable(env.turn().wall, high_watermark);
     if (count == 0) return;
@@ -86,7 +86,7 @@ void PartitionLog::retain(env::Env& env, Offset high_watermark) {
 
 /// Goes as far as it can now; called again after whatever it waits for.
 void PartitionLog::advance_front(env::Env& env) {
-    if (phase_ != LogPhase::open || front_naming_) return;
+    if (phase_ != LogPhase::open || front_naming_ || cleaning_) return;
     if (segments_.size() < 2 || segments_[1].base > log_start_) return;
     if (segments_[1].base > flushed_end_) {
         flush(env);

@@ -52,6 +52,7 @@ void PartitionLog::finish_open(env::Env& env) {
     log_end_ = recovery->end;
     log_start_ = std::max(segments_.front().base, std::min(hints_.log_start, log_end_));
     if (epochs_.truncate_from_start(log_start_)) epochs_dirty_ = true;
+    cleaned_to_ = std::min(hints_.cleaned_to, log_end_);
     // After a clean stop all was synced before the marker was written.
     flushed_end_ = log_end_;
     enter(LogPhase::open);
@@ -74,6 +75,9 @@ bool PartitionLog::on_event(env::Env& env, const env::ReadDone& done) {
         advance_rescan(env);
     } else if (work == Work::chunk) {
         chunk_read(env, done);
+    } else if (work == Work::cleaning && cleaning_) {
+        cleaning_->take(env, done);
+        advance_cleaning(env);
     }
     return true;
 }
@@ -89,11 +93,16 @@ bool PartitionLog::on_event(env::Env& env, const env::Synced& done) {
         advance_flush(env, done.status);
     } else if (work == Work::cut_file || work == Work::cut_names) {
         advance_cut(env, done.status);
+    } else if (work == Work::cleaning && cleaning_) {
+        cleaning_->take(env, done);
+        advance_cleaning(env);
+    } else if (work == Work::swap_names) {
+        advance_swap(env, done.status);
     } else if (work == Work::front_names) {
         front_naming_ = false;
         if (!done.status.ok())
             disk_failed(env.turn(), done.status.error(), path_, 0);
-        else if (phase_ == LogPhase::truncating)
+        else if (phase_ == LogPhase::truncating && may_cut())
             begin_cut(env);
         else
             advance_front(env);
@@ -115,6 +124,7 @@ void PartitionLog::close(env::Env& env) {
     KLAMM_ASSERT(phase_ == LogPhase::open);
     enter(LogPhase::closing);
     env::Disk& disk = env.disk();
+    give_up_cleaning(disk);
     active().note_sealed();
     Status status = write_index_entries(disk, active());
     if (status.ok() && !snapshots_.contains(log_end_)) {
@@ -139,6 +149,9 @@ void PartitionLog::close(env::Env& env) {
 }
 
 void PartitionLog::finish_close(env::Env& env) {
+    // A swap that is under way is finished when the log is opened again.
+    swap_ = Swap::none;
+    cleaning_.reset();
     for (Segment& segment : segments_) close_segment(env.disk(), segment);
     for (Deleted& one : std::exchange(deleted_, {})) close_segment(env.disk(), one.segment);
     forget_chunks();
@@ -159,6 +172,8 @@ void PartitionLog::go_offline(const Turn& turn, OfflineReason reason) {
     recovery_.reset();
     rescan_.reset();
     cut_.reset();
+    cleaning_.reset();
+    swap_ = Swap::none;
     flush_ = {};
     tail_.clear();
     forget_chunks();

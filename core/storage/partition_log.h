@@ -26,6 +26,7 @@
 #include "core/env/env.h"
 #include "core/log/leader_epoch_cache.h"
 #include "core/log/producer_state.h"
+#include "core/storage/cleaning.h"
 #include "core/storage/log_config.h"
 #include "core/storage/offline_reason.h"
 #include "core/storage/read_plan.h"
@@ -104,6 +105,8 @@ class PartitionLog {
     void on_checkpointed(env::Env& env, Offset point);
     /// Flushes everything, writes the producer snapshot, ends in phase closed. Only from open.
     void close(env::Env& env);
+    /// Closes its files as they are: the log is about to be destroyed, and its directory to go.
+    void discard(env::Disk& disk);
     /// The directory failed elsewhere: this log is offline too.
     void fail(const Turn& turn, OfflineReason reason);
 
@@ -148,6 +151,18 @@ class PartitionLog {
     [[nodiscard]] Offset checkpoint_start() const;
     /// Of all segments' logs.
     [[nodiscard]] std::uint64_t size_bytes() const;
+
+    // --- compaction (partition_clean.cc)
+    /// What a cleaning would find now; nothing when there is nothing, one is running, or the log is
+    /// not compacted.
+    [[nodiscard]] std::optional<log::CleanRange> dirty(const Turn& turn,
+                                                       Offset high_watermark) const;
+    /// Begins a cleaning if one is due; whether it did. It goes on by itself, a slice a turn. What
+    /// is not flushed is flushed first, and cleaned when asked again.
+    bool clean(env::Env& env, Offset high_watermark);
+    [[nodiscard]] bool cleaning() const { return cleaning_ != nullptr; }
+    /// Where the last cleaning ended: cleaner-offset-checkpoint.
+    [[nodiscard]] Offset cleaned_to() const { return cleaned_to_; }
 
     // --- durability
     /// Asks that everything appended so far be made durable. One flush runs, at most one waits.
@@ -273,6 +288,23 @@ class PartitionLog {
     Status sync_cut(env::Env& env);
     void advance_cut(env::Env& env, const Status& status);
 
+    // partition_clean.cc
+    enum class Swap : std::uint8_t {
+        none,
+        promised,  // an opening would finish it, once the names are durable
+        covered,   // the other segments of the group have gone
+        placed,    // the cleaned segment has its names
+    };
+    void advance_cleaning(env::Env& env);
+    void sync_swap(env::Env& env, const Status& status);
+    void advance_swap(env::Env& env, const Status& synced);
+    void swap_in(const Turn& turn, const log::SegmentGroup& group);
+    void give_up_cleaning(env::Disk& disk);
+    /// A cut waits until no name is on its way.
+    [[nodiscard]] bool may_cut() const {
+        return !flush_.running && !front_naming_ && swap_ == Swap::none;
+    }
+
     // partition_front.cc
     [[nodiscard]] std::size_t deletable(Timestamp wall, Offset high_watermark) const;
     void advance_front(env::Env& env);
@@ -318,6 +350,9 @@ class PartitionLog {
     std::optional<Cut> cut_;
     bool front_naming_ = false;  // the directory is being synced after delete_front()
     std::vector<Deleted> deleted_;
+    std::unique_ptr<Cleaning> cleaning_;
+    Swap swap_ = Swap::none;
+    Offset cleaned_to_{0};
 
     TailCache tail_;
     std::deque<Chunk> chunks_;

@@ -42,20 +42,26 @@ ReadPlan PartitionLog::read(env::Env& env, Offset from, std::uint64_t bytes_max,
 
 void PartitionLog::read_range(env::Env& env, Offset from, std::uint64_t bytes_max, Offset limit,
                               bool min_one, ReadPlan& plan) {
-    const Segment& segment = segments_[segment_of(from)];
+    std::size_t at = segment_of(from);
     Buffer header;
     const auto look = [&](std::uint64_t position) {
-        const Walk walk = header_at(env, segment, position, header, plan.ticket);
+        const Walk walk = header_at(env, segments_[at], position, header, plan.ticket);
         if (walk == Walk::waiting) plan.status = ReadStatus::waiting;
         if (walk == Walk::failed) plan.status = ReadStatus::offline;
         return walk == Walk::ok;
     };
-    std::uint64_t begin = segment.position_floor(from);
+    std::uint64_t begin = segments_[at].position_floor(from);
     while (true) {
+        // Kafka's cleaner may leave a segment that ends before the next one begins.
+        if (config_.gaps && begin == segments_[at].size && at + 1 < segments_.size()) {
+            ++at;
+            begin = 0;
+        }
         if (!look(begin)) return;
         if (record::BatchView(header).last_offset() >= from) break;
         begin += record::BatchView(header).size_bytes();
     }
+    const Segment& segment = segments_[at];
     const record::BatchView first(header);
     const std::uint64_t first_size = first.size_bytes();
     if (first.last_offset() >= limit || (first_size > bytes_max && !min_one)) return;

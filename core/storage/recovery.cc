@@ -85,18 +85,29 @@ void Recovery::take(env::Env& env, const env::Listed& done) {
         fail(done.entries.error(), path_, true);
         return;
     }
-    if (!check(sort_entries(env, *done.entries), path_)) return;
+    if (check(sort_entries(env, *done.entries), path_)) check(next_swap(env), path_);
+}
+
+/// The segments are those that are to stay: opens them and begins to load.
+Status Recovery::open_found(env::Env& env) {
+    KLAMM_TRY(remove_below_start(env));
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        auto opened = open_segment(env.disk(), path_, segments[i].base, false);
+        if (!opened.ok()) return opened.error();
+        opened->size = segments[i].size;
+        if (i > 0) segments[i - 1].end = opened->base;
+        segments[i] = std::move(*opened);
+    }
     if (segments.empty()) {
         if (hints_.recovery_point > Offset(0)) {
             fail({Failure::corrupt, "the log's files are gone, though synced"}, path_, false, 0,
                  Offset(0));
-            return;
+            return {};
         }
-        check(make(env), path_);
-        return;
+        return make(env);
     }
     phase_ = Phase::loading;
-    check(start_loading(env), path_);
+    return start_loading(env);
 }
 
 Status Recovery::remove(env::Env& env, const std::string& name) {
@@ -109,8 +120,18 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
     files.reserve(entries.size());
     for (const env::DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
-        if (entry.name.ends_with(temporary_suffix) || entry.name.ends_with(deleted_suffix)) {
+        const std::string_view name_text = entry.name;
+        if (entry.name.ends_with(temporary_suffix) || entry.name.ends_with(deleted_suffix) ||
+            entry.name.ends_with(cleaned_suffix)) {
             KLAMM_TRY(remove(env, entry.name));
+        } else if (entry.name.ends_with(swap_suffix)) {
+            const auto swap = segment_name(
+                name_text.substr(0, name_text.size() - std::string_view(swap_suffix).size()));
+            if (!swap) continue;
+            SwapFound& found = swaps_[swap->base];
+            if (swap->kind == Kind::log) found.log = entry.size;
+            if (swap->kind == Kind::index) found.index = entry.size;
+            if (swap->kind == Kind::time_index) found.time_index = entry.size;
         } else if (const auto name = segment_name(entry.name)) {
             files.push_back({*name, entry.size});
         } else {
@@ -148,14 +169,6 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
         segments.push_back(std::move(segment));
         found_.push_back(std::move(found));
     }
-    KLAMM_TRY(remove_below_start(env));
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-        auto opened = open_segment(env.disk(), path_, segments[i].base, false);
-        if (!opened.ok()) return opened.error();
-        opened->size = segments[i].size;
-        if (i > 0) segments[i - 1].end = opened->base;
-        segments[i] = std::move(*opened);
-    }
     return {};
 }
 
@@ -164,10 +177,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
 Status Recovery::remove_below_start(env::Env& env) {
     std::size_t gone = 0;
     for (; gone + 1 < segments.size() && segments[gone + 1].base <= hints_.log_start; ++gone) {
-        const Offset base = segments[gone].base;
-        if (found_[gone].index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
-        if (found_[gone].time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
-        KLAMM_TRY(remove(env, segment_file(base, ".log")));
+        KLAMM_TRY(remove_segment_files(env, gone));
     }
     const auto count = static_cast<std::ptrdiff_t>(gone);
     segments.erase(segments.begin(), segments.begin() + count);
@@ -237,6 +247,10 @@ Status Recovery::start_loading(env::Env& env) {
 
 void Recovery::take(env::Env& env, const env::ReadDone& done) {
     const auto low = static_cast<std::uint32_t>(done.token);
+    if (phase_ == Phase::swapping) {
+        if (check(scanner_.take(done), path_)) scan_swap(env);
+        return;
+    }
     if (phase_ == Phase::scanning) {
         if (check(scanner_.take(done), path_)) scan(env);
         return;
@@ -302,7 +316,7 @@ void Recovery::loaded(env::Env&, const Load& load, ByteView bytes) {
 /// All is loaded: how far back must the scan begin?
 void Recovery::decide(env::Env& env) {
     if (topic_found_ && *topic_found_ != partition_.topic) {
-        fail({Failure::invalid, "the directory belongs to another topic id"},
+        fail({Failure::exists, "the directory belongs to another topic id"},
              join_path(path_, partition_metadata_file), false);
         return;
     }

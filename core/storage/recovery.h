@@ -2,9 +2,10 @@
 // Opens one partition's files and finds what may be trusted (contract I5). FORMAT.md tells the
 // rules; the steps are
 //
-//     listing → loading (metadata, epochs, indexes, then the best producer snapshot) → scanning
-//     (from the recovery point's segment, or the tail after a clean stop) → copying (what no sync
-//     is known to cover, into fresh files) → settling (syncs, then names) → done
+//     listing → swapping (finishing a cleaning's swap) → loading (metadata, epochs, indexes, then
+//     the best producer snapshot) → scanning (from the recovery point's segment, or the tail after
+//     a clean stop) → copying (what no sync is known to cover, into fresh files) → settling (syncs,
+//     then names) → done
 //
 // and at any step failed. Everything that is accepted is synced before it is called durable, and
 // never by a sync of pages that an earlier, failed sync may have given up.
@@ -31,6 +32,7 @@ namespace klamm::storage {
 struct OpenHints {
     bool clean_stop = false;   // the directory was stopped cleanly and nothing ran since
     Offset recovery_point{0};  // from the checkpoint; 0 when it names no such partition
+    Offset cleaned_to{0};      // the same
     Offset log_start{0};       // from the checkpoint: segments wholly below are to be removed
     /// The highest leader epoch that the partition has had: no batch of it can have a higher one.
     LeaderEpoch leader_epoch_max{INT32_MAX};
@@ -40,6 +42,7 @@ class Recovery {
   public:
     enum class Phase : std::uint8_t {
         listing,
+        swapping,
         loading,
         snapshot,
         scanning,
@@ -98,6 +101,20 @@ class Recovery {
     Status make(env::Env& env);
     Status remove(env::Env& env, const std::string& name);
     Status sort_entries(env::Env& env, const std::vector<env::DirectoryEntry>& entries);
+    // recovery_swap.cc
+    struct SwapFound {  // sizes of what lies there under a `.swap` name
+        std::optional<std::uint64_t> log;
+        std::optional<std::uint64_t> index;
+        std::optional<std::uint64_t> time_index;
+    };
+    Status next_swap(env::Env& env);
+    void scan_swap(env::Env& env);
+    Status cover(env::Env& env);
+    Status place(env::Env& env);
+    Status abandon_swap(env::Env& env);
+    Status remove_segment_files(env::Env& env, std::size_t segment);
+
+    Status open_found(env::Env& env);
     Status remove_below_start(env::Env& env);
     Status start_loading(env::Env& env);
     void load(env::Env& env, File file, env::FileId id, bool own_handle, std::uint64_t size,
@@ -134,6 +151,9 @@ class Recovery {
     std::vector<Found> found_;                                 // by segment
     std::size_t indexed_ = 0;                                  // of the first so many, the indexes
     std::unordered_map<std::uint32_t, Load> loads_;            // by the low half of the token
+    std::map<Offset, SwapFound> swaps_;                        // not yet finished
+    env::FileId swap_file_ = env::FileId::none;
+    Offset swap_end_;
     std::optional<Uuid> topic_found_;
     bool epochs_found_ = false;
     struct Candidate {

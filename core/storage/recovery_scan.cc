@@ -68,6 +68,9 @@ void Recovery::scan(env::Env& env) {
                     finish_scan(env);
                     return;
                 }
+                // Where offsets may be missing, they may be missing at a segment's end.
+                if (config_.gaps && segments[scanning_].end < segments[scanning_ + 1].base)
+                    segments[scanning_].end = segments[scanning_ + 1].base;
                 if (segments[scanning_].end != segments[scanning_ + 1].base) {
                     bad(env, "the next segment does not begin where this one ends");
                     return;
@@ -86,7 +89,8 @@ bool Recovery::accept(env::Env& env, ByteView bytes) {
     Segment& segment = segments[scanning_];
     const bool placed = tail_first_ ? batch.base_offset() >= segment.base &&
                                           batch.last_offset() == segment.entries.back().last
-                                    : batch.base_offset() == segment.end;
+                        : config_.gaps ? batch.base_offset() >= segment.end
+                                       : batch.base_offset() == segment.end;
     if (!placed || batch.last_offset_delta() < 0) {
         bad(env, "a batch does not follow the one before it");
         return false;

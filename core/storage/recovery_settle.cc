@@ -130,6 +130,10 @@ Status Recovery::name_copy(env::Disk& disk) {
 }
 
 void Recovery::take(env::Env& env, const env::Synced& done) {
+    if (phase_ == Phase::swapping) {
+        if (check(done.status, path_)) check(place(env), path_);
+        return;
+    }
     if (phase_ != Phase::settling && phase_ != Phase::copying) return;
     if (!check(done.status, path_)) return;
     KLAMM_ASSERT(outstanding_ > 0);

@@ -115,7 +115,9 @@ void Rescan::scan(env::Env& env) {
                 return;
             case Scanner::Step::batch: {
                 const record::BatchView batch(bytes);
-                if (batch.base_offset() != segment.end || batch.last_offset_delta() < 0) {
+                const bool follows = config_.gaps ? batch.base_offset() >= segment.end
+                                                  : batch.base_offset() == segment.end;
+                if (!follows || batch.last_offset_delta() < 0) {
                     failure_ = Error{Failure::corrupt, "a batch does not follow the one before it"};
                     return;
                 }

@@ -22,6 +22,8 @@ enum class Work : std::uint8_t {
     cut_file,     // a file of the running cut
     cut_names,    // its directory
     chunk,        // bytes that a reader waits for
+    cleaning,     // what the cleaner reads and syncs
+    swap_names,   // the directory, between the steps of a swap
     front_names,  // the directory, after segments at the front were renamed
 };
 

@@ -50,6 +50,12 @@ class RecordingDisk final : public env::Disk {
     std::optional<env::Event> answer();
     [[nodiscard]] std::size_t unanswered() const { return asked_.size(); }
 
+    /// The process that asked is gone: nobody is answered, and its handles are closed.
+    void forget_asked() {
+        asked_.clear();
+        open_.clear();
+    }
+
     /// How many changes and finished syncs there were.
     [[nodiscard]] std::size_t operations() const { return operations_.size(); }
     /// Units of the first `prefix` operations that a power loss may keep or lose.
