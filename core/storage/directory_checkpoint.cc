@@ -56,6 +56,7 @@ Status LogDirectory::start_checkpoint(env::Env& env) {
     for (const auto& [name, how] : going_) {
         checkpointing_.points.erase(name);
         checkpointing_.starts.erase(name);
+        checkpointing_.cleaned.erase(name);
     }
     for (const auto& log : logs_) {
         if (!log) continue;

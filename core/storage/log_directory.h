@@ -189,9 +189,9 @@ class LogDirectory final : public RecoveryPoints {
         std::string name;
         Instant due;
     };
-    std::deque<Doomed> doomed_;          // in the order of being deleted
-    bool listing_doomed_ = false;        // the first of them is being looked into
-    std::map<std::string, bool> found_;  // partitions' directories at start; true: opened since
+    std::deque<Doomed> doomed_;           // in the order of being deleted
+    bool listing_doomed_ = false;         // the first of them is being looked into
+    std::map<std::string, bool> found_;   // partitions' directories at start; true: opened since
     std::map<std::string, Going> going_;  // directories that keep their names until then
     bool closing_checkpoint_ = false;
     BrokerEpoch closing_epoch_ = no_broker_epoch;
