@@ -281,7 +281,7 @@ class Spelt {
     const char* end_;
 };
 
-void reset(Event& event) {
+void clear_event(Event& event) {
     std::vector<Record> records = std::move(event.records);
     records.clear();
     event = Event{};
@@ -289,9 +289,9 @@ void reset(Event& event) {
 }
 
 Status read_event(std::size_t number, std::string_view text, Event& event) {
-    reset(event);
+    clear_event(event);
     if (Spelt(text).read(event)) return {};
-    reset(event);
+    clear_event(event);
     const json object = json::parse(text.begin(), text.end(), nullptr, false);
     if (!object.is_object()) {
         return Error{Failure::invalid, fmt::format("line {}: expected a JSON object", number)};

@@ -31,7 +31,7 @@ constexpr std::array<OptionRow, 6> table{{{"--model", "MODEL"},
                                           {"--steps", "N"}}};
 constexpr std::array<std::string_view, 1> operands{"HISTORY"};
 
-constexpr std::string_view help =
+constexpr std::string_view check_help =
     "usage: klamm check [--model MODEL] [options] HISTORY\n"
     "\n"
     "Without --model the file says what it is:\n"
@@ -161,7 +161,7 @@ bool is_edn(std::string_view text) {
 
 int check_command(Words words, const Console& console) {
     if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h")) {
-        console.out(help);
+        console.out(check_help);
         return 0;
     }
     const auto options = Options::parse(words, table, operands);

@@ -18,6 +18,9 @@
 
 namespace klamm::command {
 
+/// Of `--jobs`.
+constexpr std::uint64_t jobs_max = 256;
+
 struct OptionRow {
     std::string_view name;   // "--seed"
     std::string_view value;  // what to print for its value, "HEX"; empty: the option is a flag

@@ -50,8 +50,6 @@ constexpr std::array<OptionRow, 6> shrink_table{{{"--replays", "N"},
 constexpr std::array<OptionRow, 1> diverge_table{{{"--against", "BINARY"}}};
 constexpr std::array<std::string_view, 1> token_operand{"TOKEN"};
 
-constexpr std::uint64_t jobs_max = 256;
-
 /// Takes the options that swarm and zoo share into `swarm`.
 Status take_swarm_options(const Options& options, sim::SwarmOptions& swarm) {
     const auto take = [&](std::string_view name, const auto& parse, auto& into) -> Status {

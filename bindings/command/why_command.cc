@@ -22,7 +22,6 @@ constexpr std::array<std::string_view, 1> why_operands{"TOKEN"};
 
 constexpr std::uint64_t branches_max = 1000;
 constexpr std::uint64_t moments_max = 200;
-constexpr std::uint64_t jobs_max = 256;
 
 /// The run once more, in a process of its own, with the page that shows how likely it was to fail.
 Status write_page(const sim::RunPlan& plan, const sim::WhyResult& why, const std::string& path) {

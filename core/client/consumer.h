@@ -136,6 +136,7 @@ class Consumer {
 
     config::ConsumerOptions options_;
     Cluster cluster_;
+    record::Decompressor decompressor_;
     std::map<Key, Partition> partitions_;
     std::vector<Query> queries_;
     std::uint64_t tag_ = 0;

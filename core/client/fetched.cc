@@ -10,15 +10,16 @@ namespace {
 
 constexpr std::size_t decompressed_bytes_max = 256 * 1024 * 1024;
 
-bool read_batch(const Buffer& frame, ByteView bytes, FetchedRecords& out) {
+bool read_batch(const Buffer& frame, ByteView bytes, record::Decompressor& decompressor,
+                FetchedRecords& out) {
     const record::BatchView batch(bytes);
     if (!batch.crc_holds()) return false;
     if (!batch.is_control()) {
-        auto plain = record::plain_records(batch, decompressed_bytes_max);
+        auto plain = record::plain_records(batch, decompressed_bytes_max, &decompressor);
         if (!plain.ok()) return false;
         const bool in_frame = plain->owned.empty();
         const ByteView records = plain->records;
-        const Buffer owner = in_frame ? frame : Buffer::copy_of(records);
+        const Buffer owner = in_frame ? frame : Buffer::from(std::move(plain->owned));
         const ByteView view = in_frame ? records : owner.view();
         const bool whole = record::for_each_record(view, [&](const record::Record& one) {
             const Offset offset = record::record_offset(batch, one);
@@ -38,14 +39,15 @@ bool read_batch(const Buffer& frame, ByteView bytes, FetchedRecords& out) {
 
 }  // namespace
 
-FetchedRecords read_fetched(const Buffer& frame, ByteView bytes, Offset position) {
+FetchedRecords read_fetched(const Buffer& frame, ByteView bytes, Offset position,
+                            record::Decompressor& decompressor) {
     FetchedRecords out;
     out.next = position;
     ByteView rest = bytes;
     ByteView batch;
     record::Peek peek = record::next_batch(rest, batch);
     for (; peek == record::Peek::ok; peek = record::next_batch(rest, batch)) {
-        if (read_batch(frame, batch, out)) continue;
+        if (read_batch(frame, batch, decompressor, out)) continue;
         out.corrupt = true;
         return out;
     }

@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
+#include "core/record/compression.h"
 
 namespace klamm::client {
 
@@ -26,6 +27,7 @@ struct FetchedRecords {
 };
 
 /// The records of `bytes` (which lie in `frame`) from `position` on.
-FetchedRecords read_fetched(const Buffer& frame, ByteView bytes, Offset position);
+FetchedRecords read_fetched(const Buffer& frame, ByteView bytes, Offset position,
+                            record::Decompressor& decompressor);
 
 }  // namespace klamm::client

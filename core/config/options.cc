@@ -25,13 +25,6 @@ Status require(bool holds, std::string_view sentence) {
     return Error{Failure::invalid, std::string(sentence)};
 }
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view blanks = " \t\r\f";
-    const std::size_t begin = text.find_first_not_of(blanks);
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
-}
-
 }  // namespace
 
 TopicOptions BrokerOptions::topic_defaults() const {

@@ -18,6 +18,9 @@
 
 namespace klamm::config {
 
+/// Without the blanks at both ends, which a line of a properties file may have.
+std::string_view trimmed(std::string_view text);
+
 /// Whose option it is.
 enum class Scope : std::uint8_t { broker, topic, feature, client, producer, consumer };
 

@@ -10,14 +10,14 @@
 #include "core/config/table.h"
 
 namespace klamm::config {
-namespace {
-
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view blanks = " \t\r\f";
     const std::size_t begin = text.find_first_not_of(blanks);
     if (begin == std::string_view::npos) return {};
     return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
+
+namespace {
 
 bool equal_ignoring_case(std::string_view text, std::string_view lower) {
     if (text.size() != lower.size()) return false;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t crc_at = 2;
 constexpr std::size_t entries_at = 6;
-constexpr std::size_t entry_bytes = 46;
+constexpr std::size_t snapshot_entry_bytes = 46;
 constexpr std::int16_t snapshot_version = 1;
 
 template <class T>
@@ -37,7 +37,7 @@ T take(ByteView& in) {
 
 Bytes ProducerStateTable::to_snapshot() const {
     Bytes out;
-    out.reserve(entries_at + 4 + entries_.size() * entry_bytes);
+    out.reserve(entries_at + 4 + entries_.size() * snapshot_entry_bytes);
     put(out, snapshot_version);
     put(out, std::uint32_t{0});
     put(out, static_cast<std::int32_t>(entries_.size()));
@@ -66,7 +66,7 @@ Result<ProducerStateTable> ProducerStateTable::from_snapshot(ByteView bytes, Off
         return Error{Failure::corrupt, "the producer snapshot's checksum does not hold"};
     }
     const auto count = take<std::int32_t>(rest);
-    if (count < 0 || rest.size() != static_cast<std::size_t>(count) * entry_bytes) {
+    if (count < 0 || rest.size() != static_cast<std::size_t>(count) * snapshot_entry_bytes) {
         return Failure::invalid;
     }
     ProducerStateTable table;

@@ -12,6 +12,8 @@ function(klamm_generate target space)
       ${CMAKE_SOURCE_DIR}/core/protocol/schema.py
     COMMENT "Generating core/${space}/messages" VERBATIM)
   target_sources(${target} PRIVATE ${generated})
+  # They are few and long as they are.
+  set_source_files_properties(${generated} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
 klamm_generate(klamm_protocol protocol)

@@ -9,7 +9,7 @@ namespace {
 
 using record::ControlType;
 
-struct Encoder {
+struct ControlEncoder {
     ControlType type = ControlType::unknown;
 
     Bytes operator()(const LeaderChange& change) {
@@ -68,7 +68,7 @@ Bytes encode_control_batch(const ControlAppend& append, Timestamp timestamp) {
     options.control = true;
     record::BatchBuilder builder(options);
     for (const ControlValue& record : append.records) {
-        Encoder encoder;
+        ControlEncoder encoder;
         const Bytes value = std::visit(encoder, record);
         const auto key = record::encode_control_key(encoder.type);
         builder.append(timestamp, key, value);

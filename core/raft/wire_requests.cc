@@ -53,7 +53,7 @@ std::int32_t ms_of(Duration duration) {
 
 // --- writing
 
-struct Encoder {
+struct RequestEncoder {
     int version;
     std::int32_t correlation;
     const WireNames& names;
@@ -320,7 +320,7 @@ bool is_quorum_api(protocol::ApiKey key) {
 
 std::optional<Bytes> encode_request(const Request& request, int version, std::int32_t correlation,
                                     const WireNames& names) {
-    return std::visit(Encoder{version, correlation, names}, request);
+    return std::visit(RequestEncoder{version, correlation, names}, request);
 }
 
 Result<WireRequest> decode_request(protocol::ApiKey key, int version, ByteView body,

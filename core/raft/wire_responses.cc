@@ -50,7 +50,7 @@ bool of_whole_request(const QuorumView& view) { return view.epoch == no_leader_e
 
 // --- writing
 
-struct Encoder {
+struct ResponseEncoder {
     ApiKey key;
     int version;
     std::int32_t correlation;
@@ -307,7 +307,7 @@ Result<WireResponse> read_as(int version, std::int32_t correlation, ByteView fra
 protocol::Encoded encode_response(const Response& response, protocol::ApiKey key, int version,
                                   std::int32_t correlation, const WireNames& names,
                                   std::uint64_t external_bytes) {
-    return std::visit(Encoder{key, version, correlation, names, external_bytes}, response);
+    return std::visit(ResponseEncoder{key, version, correlation, names, external_bytes}, response);
 }
 
 Response refusal_of(protocol::ApiKey key, ErrorCode error) {

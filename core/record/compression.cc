@@ -255,17 +255,15 @@ Result<Bytes> zstd_compress(ByteView bytes, int level) {
 
 /// In one shot, so that no window is allocated on a frame's word; tried again with more room until
 /// it fits. The size that a frame claims is only believed where it makes refusing quicker.
-Result<Bytes> zstd_decompress(ByteView bytes, std::size_t bytes_max) {
+Result<Bytes> zstd_decompress(ByteView bytes, std::size_t bytes_max, ZSTD_DCtx* context) {
     if (bytes.empty()) return invalid("zstd data is empty");
     const auto claimed = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
     if (claimed == ZSTD_CONTENTSIZE_ERROR) return invalid("no zstd frame");
     if (claimed != ZSTD_CONTENTSIZE_UNKNOWN && claimed > bytes_max) return too_much();
-    const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                       &ZSTD_freeDCtx);
     Bytes out(std::min(bytes_max, std::max(output_bytes_min, 8 * bytes.size())));
     while (true) {
         const std::size_t size =
-            ZSTD_decompressDCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
+            ZSTD_decompressDCtx(context, out.data(), out.size(), bytes.data(), bytes.size());
         if (ZSTD_isError(size) == 0) {
             out.resize(size);
             return out;
@@ -325,7 +323,22 @@ Result<Bytes> compress(Compression compression, ByteView bytes, std::optional<in
     return Failure::unsupported;
 }
 
-Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t bytes_max) {
+struct Decompressor::Contexts {
+    std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> zstd{ZSTD_createDCtx(), &ZSTD_freeDCtx};
+};
+
+Decompressor::Decompressor() = default;
+Decompressor::~Decompressor() = default;
+Decompressor::Decompressor(Decompressor&&) noexcept = default;
+Decompressor& Decompressor::operator=(Decompressor&&) noexcept = default;
+
+Decompressor::Contexts& Decompressor::contexts() {
+    if (!contexts_) contexts_ = std::make_unique<Contexts>();
+    return *contexts_;
+}
+
+Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t bytes_max,
+                         Decompressor* with) {
     switch (compression) {
         case Compression::none:
             if (bytes.size() > bytes_max) return too_much();
@@ -333,16 +346,21 @@ Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t by
         case Compression::gzip: return gzip_decompress(bytes, bytes_max);
         case Compression::snappy: return snappy_decompress(bytes, bytes_max);
         case Compression::lz4: return lz4_decompress(bytes, bytes_max);
-        case Compression::zstd: return zstd_decompress(bytes, bytes_max);
+        case Compression::zstd: {
+            Decompressor own;
+            return zstd_decompress(bytes, bytes_max,
+                                   (with != nullptr ? *with : own).contexts().zstd.get());
+        }
     }
     return Failure::unsupported;
 }
 
-Result<PlainRecords> plain_records(const BatchView& batch, std::size_t bytes_max) {
+Result<PlainRecords> plain_records(const BatchView& batch, std::size_t bytes_max,
+                                   Decompressor* with) {
     if (batch.compression_id() >= compression_count)
         return Error{Failure::unsupported, "no such compression"};
     if (batch.compression() == Compression::none) return PlainRecords(batch.records());
-    auto plain = decompress(batch.compression(), batch.records(), bytes_max);
+    auto plain = decompress(batch.compression(), batch.records(), bytes_max, with);
     if (!plain.ok()) return plain.error();
     return PlainRecords(std::move(plain).value());
 }

@@ -9,8 +9,10 @@
 //     zstd    zstd frames
 //
 // The output of decompression is bounded by the caller: memory grows with what really comes out,
-// never with what hostile input claims. Functions of values; they keep nothing between calls.
+// never with what hostile input claims. Functions of values; a Decompressor keeps working memory
+// between calls, and no result depends on it.
 
+#include <memory>
 #include <optional>
 
 #include "core/base/bytes.h"
@@ -31,9 +33,28 @@ bool level_in_range(Compression compression, std::optional<int> level);
 Result<Bytes> compress(Compression compression, ByteView bytes,
                        std::optional<int> level = std::nullopt);
 
+/// The working memory of the codecs that are slow to make it anew (zstd asks the processor what it
+/// can each time, which costs a guest of a hypervisor more than a small batch does). One for each
+/// who decompresses often.
+class Decompressor {
+  public:
+    Decompressor();
+    ~Decompressor();
+    Decompressor(Decompressor&&) noexcept;
+    Decompressor& operator=(Decompressor&&) noexcept;
+
+    struct Contexts;
+    /// Made at the first call.
+    Contexts& contexts();
+
+  private:
+    std::unique_ptr<Contexts> contexts_;
+};
+
 /// Decompresses `bytes` into at most `bytes_max`. Failure::limit when more would come out,
 /// Failure::invalid when the input is not wholly in the codec's format.
-Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t bytes_max);
+Result<Bytes> decompress(Compression compression, ByteView bytes, std::size_t bytes_max,
+                         Decompressor* with = nullptr);
 
 /// The records of a batch, decompressed if they were compressed: `owned` holds what `records`
 /// views then. Without compression, `records` views the batch itself. Moves, but does not copy.
@@ -49,6 +70,7 @@ struct PlainRecords {
 
 /// Gives what RecordIterator reads, from any batch; failures are those of decompress, and
 /// Failure::unsupported for a codec that does not exist.
-Result<PlainRecords> plain_records(const BatchView& batch, std::size_t bytes_max);
+Result<PlainRecords> plain_records(const BatchView& batch, std::size_t bytes_max,
+                                   Decompressor* with = nullptr);
 
 }  // namespace klamm::record

@@ -238,7 +238,7 @@ class RecordChecks {
 
 /// Decompresses and walks the records.
 Validation check_records(const BatchView& batch, const ValidateOptions& options) {
-    const auto plain = plain_records(batch, options.records_bytes_max);
+    const auto plain = plain_records(batch, options.records_bytes_max, options.decompressor);
     if (!plain.ok()) {
         // Kafka meets an exception that it has no code for when a stream cannot be read. It has no
         // bound on what comes out; ours is told as a size.

@@ -19,6 +19,7 @@
 #include "core/base/result.h"
 #include "core/protocol/error_code.h"
 #include "core/record/batch.h"
+#include "core/record/compression.h"
 
 namespace klamm::record {
 
@@ -43,6 +44,7 @@ struct ValidateOptions {
     std::int64_t timestamp_after_max_ms = 3'600'000;
     std::optional<Compression> compression;  // compression.type; none: "producer"
     std::string_view partition;              // "orders-0", for messages
+    Decompressor* decompressor = nullptr;    // working memory to use again
 };
 
 struct RecordError {

@@ -9,8 +9,6 @@ namespace klamm::runtime {
 namespace {
 
 Error no_disk() { return {Failure::unsupported, "this node has no disk"}; }
-Error not_open() { return {Failure::closed, "the file is not open"}; }
-
 }  // namespace
 
 OpenFilePointer Disk::find(env::FileId id) const {
@@ -40,13 +38,13 @@ Status Disk::mkdir(std::string_view path) {
 
 Status Disk::write(env::FileId file, std::uint64_t position, std::span<const ByteView> parts) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->write(position, parts);
 }
 
 Status Disk::truncate(env::FileId file, std::uint64_t length) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->truncate(length);
 }
 
@@ -62,19 +60,19 @@ Status Disk::remove(std::string_view path) {
 
 Status Disk::allocate(env::FileId file, std::uint64_t length) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->allocate(length);
 }
 
 Status Disk::lock(env::FileId file) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->lock();
 }
 
 Result<std::uint64_t> Disk::length(env::FileId file) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->length();
 }
 
@@ -86,7 +84,7 @@ Result<std::uint64_t> Disk::space() {
 Result<std::size_t> Disk::read_if_cached(env::FileId file, std::uint64_t position,
                                          MutableByteView out) {
     const OpenFilePointer open_file = find(file);
-    if (open_file == nullptr) return not_open();
+    if (open_file == nullptr) return file_not_open();
     return open_file->read_if_cached(position, out);
 }
 

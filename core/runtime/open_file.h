@@ -13,6 +13,9 @@
 
 namespace klamm::runtime {
 
+/// What every use of a file says that nobody has open.
+inline Error file_not_open() { return {Failure::closed, "the file is not open"}; }
+
 class OpenFile {
   public:
     /// Takes the descriptor over; `path` is for error texts.

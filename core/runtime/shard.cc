@@ -27,8 +27,6 @@ Timestamp wall_now() {
                          .count());
 }
 
-Error not_open() { return {Failure::closed, "the file is not open"}; }
-
 }  // namespace
 
 /// Waits for the operator's request, which stays readable for all shards.
@@ -131,7 +129,7 @@ void Shard::carry_out_effects() {
 
 void Shard::carry_out(ReadAsked& effect) {
     if (effect.file == nullptr) {
-        return post(env::ReadDone{effect.token, not_open(), std::move(effect.out)});
+        return post(env::ReadDone{effect.token, file_not_open(), std::move(effect.out)});
     }
     asio::post(host_.pools->disk, [this, asked = std::move(effect)]() mutable {
         Result<std::size_t> count = asked.file->read(asked.position, asked.out.span());
@@ -141,7 +139,7 @@ void Shard::carry_out(ReadAsked& effect) {
 }
 
 void Shard::carry_out(SyncAsked& effect) {
-    if (effect.file == nullptr) return post(env::Synced{effect.token, not_open()});
+    if (effect.file == nullptr) return post(env::Synced{effect.token, file_not_open()});
     asio::post(host_.pools->disk, [this, asked = std::move(effect)]() mutable {
         Status status = asked.file->sync();
         asked.file.reset();

@@ -17,7 +17,6 @@ namespace klamm::server {
 
 namespace {
 
-constexpr Duration retry_backoff = milliseconds(100);
 // A broker that waits to be unfenced, or to be let go, asks more often than one that only keeps its
 // lease.
 constexpr Duration impatient_heartbeat = milliseconds(100);

@@ -21,7 +21,6 @@ constexpr int alter_partition_version = 3;
 constexpr int producer_ids_version = 0;
 constexpr int fetch_version = 17;
 constexpr int quorum_fetch_version = 18;  // says which high watermark it knows
-constexpr Duration retry_backoff = milliseconds(100);
 // How long a stop waits for the controller before it goes without.
 constexpr Duration shutdown_wait_max = seconds(20);
 constexpr std::int32_t metadata_fetch_bytes_max = 8 << 20;

@@ -23,6 +23,9 @@
 
 namespace klamm::server {
 
+/// Between two attempts at the controller, as retry.backoff.ms.
+constexpr Duration retry_backoff = milliseconds(100);
+
 using metadata::metadata_topic;
 using metadata::metadata_topic_name;
 

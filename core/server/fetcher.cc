@@ -9,7 +9,7 @@ namespace klamm::server {
 
 namespace {
 
-constexpr int fetch_version = 17;
+constexpr int replica_fetch_version = 17;
 constexpr int list_offsets_version = 10;
 enum Tag : std::uint64_t { fetch_tag = 1, ends_tag = 2 };
 
@@ -109,7 +109,7 @@ void Fetcher::send_fetch() {
     }
     if (asked_.positions.empty()) return;
     fetching_ = true;
-    line_.send(context_.env(), request, fetch_version, "fetcher", fetch_tag);
+    line_.send(context_.env(), request, replica_fetch_version, "fetcher", fetch_tag);
 }
 
 void Fetcher::on_fetch(const net::Answer& answer) {

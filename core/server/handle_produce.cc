@@ -109,8 +109,9 @@ ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
                                   protocol::ProduceResponsePartition& answer,
                                   const protocol::Records& records, Duration timeout) {
     PendingProduce& pending = produces_.at(id);
-    const auto options = validate_options(topic_options_.of(context_, partition.topic),
-                                          pending.request.version, context_.turn().wall);
+    auto options = validate_options(topic_options_.of(context_, partition.topic),
+                                    pending.request.version, context_.turn().wall);
+    options.decompressor = &decompressor_;
     const record::Validation validation = record::validate(records.bytes, options);
     if (!validation.ok()) {
         // The texts live in the row: the answer is encoded later.

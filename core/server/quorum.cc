@@ -13,7 +13,7 @@ namespace klamm::server {
 namespace {
 
 constexpr std::uint64_t hand_out_bytes = 1 << 20;
-constexpr std::uint64_t fetch_bytes_max = 8 << 20;
+constexpr std::uint64_t quorum_fetch_bytes_max = 8 << 20;
 
 raft::VoterSet static_voters(const QuorumSettings& settings) {
     std::vector<raft::Voter> voters;
@@ -258,7 +258,7 @@ void Quorum::leave(raft::Answer answer) {
     const auto asked = asked_.find(answer.ticket);
     if (asked == asked_.end()) return;
     const std::uint64_t bytes_max =
-        std::min<std::uint64_t>(asked->second.bytes_max, fetch_bytes_max);
+        std::min<std::uint64_t>(asked->second.bytes_max, quorum_fetch_bytes_max);
     const std::uint64_t tag = ++tags_;
     serving_[tag] = {answer.ticket, *fetch};
     log_.read(*env_, tag, fetch->read_from, bytes_max, log_.end());

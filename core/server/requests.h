@@ -18,6 +18,7 @@
 #include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "core/protocol/messages/produce.h"
+#include "core/record/compression.h"
 #include "core/server/context.h"
 #include "core/server/topic_options.h"
 
@@ -170,6 +171,7 @@ class Requests {
     Context& context_;
     net::Inbound inbound_;
     TopicOptionsCache topic_options_;
+    record::Decompressor decompressor_;
     std::uint16_t port_ = 0;
     std::uint64_t pending_made_ = 0;
     std::map<std::uint64_t, PendingProduce> produces_;

@@ -15,8 +15,6 @@ std::uint64_t place_key(LeaderEpoch epoch, Offset base) {
            static_cast<std::uint64_t>(base.value);
 }
 
-ReplicaMask bit(std::size_t slot) { return ReplicaMask{1} << slot; }
-
 std::int32_t producer_index(PartitionBook& book, ProducerId id) {
     if (id.value < 0) return -1;
     const auto next = static_cast<std::int32_t>(book.producers.size());
@@ -52,7 +50,7 @@ void put(PartitionBook& book, std::size_t slot, Held held) {
         replica.producer_last[producer] =
             replica.number_base + static_cast<std::int64_t>(replica.held.size());
     }
-    if (held.health == Health::good) batch.good |= bit(slot);
+    if (held.health == Health::good) batch.good |= bit_of(slot);
     replica.end = held.last + 1;
     replica.held.push_back(held);
 }
@@ -60,7 +58,7 @@ void put(PartitionBook& book, std::size_t slot, Held held) {
 void spoil(PartitionBook& book, std::size_t slot, Held& held, Health health) {
     if (held.health == Health::bad) return;
     held.health = health;
-    book.batches[held.id].good &= ~bit(slot);
+    book.batches[held.id].good &= ~bit_of(slot);
 }
 
 }  // namespace
@@ -103,7 +101,7 @@ const ReplicaBook* PartitionBook::replica(BrokerId node) const {
 
 ReplicaMask PartitionBook::mask_of(std::span<const BrokerId> nodes) {
     ReplicaMask mask = 0;
-    for (const BrokerId node : nodes) mask |= bit(slot(node));
+    for (const BrokerId node : nodes) mask |= bit_of(slot(node));
     return mask;
 }
 
@@ -111,7 +109,7 @@ ReplicaMask PartitionBook::covering(const Batch& batch) const {
     if (!durable_only()) return batch.good;
     ReplicaMask mask = batch.good;
     for (std::size_t i = 0; i < replicas.size(); ++i) {
-        if (batch.last >= replicas[i].flushed) mask &= ~bit(i);
+        if (batch.last >= replicas[i].flushed) mask &= ~bit_of(i);
     }
     return mask;
 }
@@ -169,7 +167,7 @@ std::vector<Removed> truncate(PartitionBook& book, std::size_t slot, Offset end,
                 held.producer_previous;
         }
         removed.push_back({held.id, held.health});
-        batch.good &= ~bit(slot);
+        batch.good &= ~bit_of(slot);
         if (may_return && held.health == Health::good) replica.ghosts.push_back(held);
     }
     std::reverse(removed.begin(), removed.end());
@@ -186,7 +184,7 @@ std::vector<Removed> trim(PartitionBook& book, std::size_t slot, Offset start) {
     while (!replica.empty() && replica.held[replica.first].last < start) {
         const Held& held = replica.held[replica.first++];
         removed.push_back({held.id, held.health});
-        book.batches[held.id].good &= ~bit(slot);
+        book.batches[held.id].good &= ~bit_of(slot);
     }
     replica.start = std::max(replica.start, start);
     if (replica.empty()) replica.end = std::max(replica.end, start);
@@ -364,7 +362,7 @@ bool candidate_has_rot(const PartitionBook& book, const Batch& batch) {
     for (std::size_t slot = 0; slot < book.replicas.size(); ++slot) {
         const DamagedRange* damage = book.replicas[slot].damage_at(batch.base);
         const bool rotten = damage != nullptr && damage->kind == DamageKind::rot;
-        if (rotten && (book.candidates & bit(slot)) != 0) return true;
+        if (rotten && (book.candidates & bit_of(slot)) != 0) return true;
     }
     return false;
 }
@@ -376,7 +374,7 @@ void trust(PartitionBook& book, std::size_t slot) {
         if (held.health == Health::good) break;
         if (held.health != Health::doubtful) continue;
         held.health = Health::good;
-        book.batches[held.id].good |= bit(slot);
+        book.batches[held.id].good |= bit_of(slot);
     }
 }
 
@@ -394,7 +392,7 @@ bool had_then(const PartitionBook& book, const Batch& batch, const Election& the
     const ReplicaBook* elected = book.replica(then.leader);
     if (elected == nullptr) return false;
     const auto slot = static_cast<std::size_t>(elected - book.replicas.data());
-    if ((batch.good & bit(slot)) != 0) return true;
+    if ((batch.good & bit_of(slot)) != 0) return true;
     const DamagedRange* damage = elected->damage_at(batch.base);
     if (damage == nullptr || damage->time < then.time) return false;
     const bool volatile_loss =

@@ -24,6 +24,7 @@ namespace klamm::sim {
 using BatchId = std::uint32_t;
 constexpr BatchId batch_none = UINT32_MAX;
 using ReplicaMask = std::uint32_t;
+constexpr ReplicaMask bit_of(std::size_t slot) { return ReplicaMask{1} << slot; }
 constexpr std::size_t replicas_max = 32;
 
 enum class PromiseState : std::uint8_t { none, live, lost, ended };

@@ -92,6 +92,7 @@ void Judge::on_range_cut(Instant now, BrokerId node, std::string_view path, std:
 }
 
 void Judge::on_stop(Instant, BrokerId node) {
+    state_->down.insert(node);
     for (auto& [partition, book] : state_->books) {
         if (book.replica(node) == nullptr) continue;
         book.replicas[book.slot(node)].ended = true;
@@ -99,7 +100,10 @@ void Judge::on_stop(Instant, BrokerId node) {
     }
 }
 
-void Judge::on_start(Instant, BrokerId, std::uint64_t) { ++state_->counts.starts; }
+void Judge::on_start(Instant, BrokerId node, std::uint64_t) {
+    ++state_->counts.starts;
+    state_->down.erase(node);
+}
 
 void Judge::on_wipe(Instant now, BrokerId node, FaultId fault) {
     State& state = *state_;

@@ -41,6 +41,8 @@ struct Judge::State {
     std::map<TopicPartition, PartitionBook> books;
     PartitionBook* last = nullptr;
     std::map<FaultId, std::map<TopicPartition, ReplicaBook>> images;  // of disks, by the fault
+    std::set<BrokerId>
+        down;  // whose process has ended, whatever the controller still hears from it
     std::size_t checker_kept = 0;
     std::uint64_t for_monitors = 0;  // facts that owe them a visit
     bool finished = false;
@@ -123,15 +125,15 @@ struct Judge::State {
     }
 
     /// What an incarnation that ended without proof did to a replica. `idle`: a node that was down
-    /// has lost nothing more by it, unless it is damaged.
+    /// already has lost nothing more by it, unless it is damaged.
     template <class Function>
     void each_replica(BrokerId node, FaultId fault, Instant now, Function function,
                       bool idle = false) {
+        const bool hit = down.insert(node).second || !idle;
         for (auto& [partition, book] : books) {
             if (book.replica(node) == nullptr) continue;
             const std::size_t slot = book.slot(node);
             ReplicaBook& replica = book.replicas[slot];
-            const bool hit = !(idle && replica.ended);
             replica.ended = true;
             replica.unproven = true;
             if (hit) {

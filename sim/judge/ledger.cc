@@ -15,8 +15,6 @@ namespace {
 
 using checkers::seconds_text;
 
-ReplicaMask bit(std::size_t slot) { return ReplicaMask{1} << slot; }
-
 bool before(const PartitionBook& book, BatchId a, BatchId b) {
     const Batch& left = book.batches[a];
     const Batch& right = book.batches[b];
@@ -59,7 +57,7 @@ std::size_t first_missing(PartitionBook& book, std::size_t slot) {
     std::size_t& matched = book.replicas[slot].matched;
     for (; matched < book.promised.size(); ++matched) {
         const Batch& batch = book.batches[book.promised[matched]];
-        if (batch.live() && (batch.good & bit(slot)) == 0) break;
+        if (batch.live() && (batch.good & bit_of(slot)) == 0) break;
     }
     return matched;
 }
@@ -171,7 +169,7 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
         auto first = book.starts.upper_bound(batch.epoch);
         while (first != book.starts.end() && came_with(book, first->first, batch)) ++first;
         const bool known = first != book.starts.end();
-        if ((batch.good & bit(slot)) == 0 && (known || !damaged) &&
+        if ((batch.good & bit_of(slot)) == 0 && (known || !damaged) &&
             !holds_rotten(leader, batch, id)) {
             const LeaderEpoch epoch = known ? first->first : book.leading_epoch;
             const ReplicaBook& decided =
@@ -211,7 +209,7 @@ void Ledger::high_watermark_moved(PartitionBook& book, const facts::HighWatermar
         Batch& batch = book.batches[id];
         const bool waiting = batch.live() && !batch.strong();
         if (waiting && batch.last >= fact.to) return;
-        if (waiting && (batch.good & bit(slot)) == 0) return;
+        if (waiting && (batch.good & bit_of(slot)) == 0) return;
         ++book.weak_first;
         if (!waiting) continue;
         strengthen(batch, PromiseKind::acks_all);
@@ -246,14 +244,14 @@ bool Ledger::departure_lawful(const PartitionBook& book, const Batch& batch,
     }
     for (std::size_t i = 0; i < book.replicas.size(); ++i) {
         const ReplicaBook& replica = book.replicas[i];
-        const bool stays = (book.candidates & bit(i)) != 0;
-        if (stays && (batch.good & bit(i)) == 0 && replica.damage_at(batch.base) != nullptr) {
+        const bool stays = (book.candidates & bit_of(i)) != 0;
+        if (stays && (batch.good & bit_of(i)) == 0 && replica.damage_at(batch.base) != nullptr) {
             return true;
         }
     }
     const ReplicaMask left = candidates_before & ~book.candidates & batch.good;
     for (std::size_t i = 0; i < book.replicas.size(); ++i) {
-        if ((left & bit(i)) != 0 && !book.replicas[i].unproven) return false;
+        if ((left & bit_of(i)) != 0 && !book.replicas[i].unproven) return false;
     }
     return left != 0;
 }
@@ -263,7 +261,7 @@ void Ledger::strand(PartitionBook& book, bool lawful, Instant now, BrokerId node
     std::size_t from = book.promised.size();
     bool complete = false;
     for (std::size_t i = 0; i < book.replicas.size() && !complete; ++i) {
-        if ((book.candidates & bit(i)) == 0) continue;
+        if ((book.candidates & bit_of(i)) == 0) continue;
         const std::size_t missing = first_missing(book, i);
         complete = missing == book.promised.size() && !book.durable_only();
         from = std::min(from, missing);
@@ -319,7 +317,7 @@ void Ledger::committed(PartitionBook& book, ReplicaMask candidates_before, Insta
     // Batches stranded by this very record are lawful one by one; the walk below judges the rest.
     bool complete = false;
     for (std::size_t i = 0; i < book.replicas.size() && !complete; ++i) {
-        if ((book.candidates & bit(i)) == 0) continue;
+        if ((book.candidates & bit_of(i)) == 0) continue;
         complete = first_missing(book, i) == book.promised.size() && !book.durable_only();
     }
     if (!complete) {
@@ -346,7 +344,7 @@ void Ledger::removed(PartitionBook& book, std::size_t slot, std::span<const Remo
         unmatch(book, slot, one.id);
         any_live = true;
         if (one.health != Health::good) continue;  // the damage was the cause, and judged then
-        const bool candidate = (book.candidates & bit(slot)) != 0;
+        const bool candidate = (book.candidates & bit_of(slot)) != 0;
         if (!candidate && (book.covering(batch) & book.candidates) != 0) continue;
         if (first == nullptr) first = &batch;
         count += batch.records();
@@ -374,7 +372,8 @@ void Ledger::leading(PartitionBook& book, const facts::Leading& fact, Instant no
     for (std::size_t i = first_missing(book, slot); i < book.promised.size(); ++i) {
         const BatchId id = book.promised[i];
         const Batch& batch = book.batches[id];
-        if (!batch.live() || batch.epoch >= fact.epoch || (batch.good & bit(slot)) != 0) continue;
+        if (!batch.live() || batch.epoch >= fact.epoch || (batch.good & bit_of(slot)) != 0)
+            continue;
         if (holds_rotten(book.replicas[slot], batch, id)) continue;
         override_batch(book, id, election, book.replicas[slot], fact.start, now);
     }
@@ -448,7 +447,11 @@ void Ledger::override_batch(PartitionBook& book, BatchId id, const Election* ele
     const ReplicaBook* evidence = nullptr;
     for (const ReplicaBook& replica : book.replicas) {
         if (replica.fault_time == Instant{} || replica.fault_time > now) continue;
-        if (evidence == nullptr || replica.fault_time > evidence->fault_time) evidence = &replica;
+        const bool later = evidence != nullptr && replica.fault_time > evidence->fault_time;
+        const bool first_of_equals = evidence != nullptr &&
+                                     replica.fault_time == evidence->fault_time &&
+                                     replica.node < evidence->node;
+        if (evidence == nullptr || later || first_of_equals) evidence = &replica;
     }
     if (const DamagedRange* damage = leader.damage_at(batch.base); damage != nullptr) {
         loss.fault = damage->fault;

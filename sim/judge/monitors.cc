@@ -12,8 +12,6 @@ namespace klamm::sim {
 
 namespace {
 
-ReplicaMask bit(std::size_t slot) { return ReplicaMask{1} << slot; }
-
 constexpr std::int64_t sequences = std::int64_t{1} << 31;  // they wrap to 0
 
 /// Index of the chain's link that holds `offset`, or of the first after it.
@@ -127,7 +125,7 @@ void Monitors::check_isr_holds(PartitionBook& book, const Batch& batch, const ch
     if (!book.committed.has_value() || book.committed->leader != node) return;
     for (const BrokerId member : book.committed->isr) {
         const std::size_t slot = book.slot(member);
-        if ((batch.good & bit(slot)) != 0 || book.replicas[slot].unproven) continue;
+        if ((batch.good & bit_of(slot)) != 0 || book.replicas[slot].unproven) continue;
         if (book.replicas[slot].damage_at(batch.base) != nullptr) continue;
         if (batch.last < book.replicas[slot].start) continue;
         red("I1",
@@ -242,7 +240,7 @@ void Monitors::isr_proposed(PartitionBook& book, const facts::IsrProposed& fact,
     if (link == 0) return;
     const ChainLink& last = book.chain[link - 1];
     const Batch& batch = book.batches[last.id];
-    if ((batch.good & bit(book.slot(fact.joining))) != 0) return;
+    if ((batch.good & bit_of(book.slot(fact.joining))) != 0) return;
     if (joining.damage_at(last.base) != nullptr || joining.start > last.last) return;
     red("I3",
         fmt::format("broker {} is proposed for the ISR of {} without offset {} of leader epoch {}, "
@@ -279,7 +277,7 @@ std::optional<Offset> Monitors::cut_chain(PartitionBook& book, const facts::Lead
     BatchId lost = batch_none;
     while (!book.chain.empty()) {
         const ChainLink& last = book.chain.back();
-        if ((book.batches[last.id].good & bit(slot)) != 0 || last.last < leader.start) break;
+        if ((book.batches[last.id].good & bit_of(slot)) != 0 || last.last < leader.start) break;
         cut = last.base;
         lost = last.id;
         book.chain.pop_back();
@@ -366,7 +364,7 @@ void Monitors::check_all(PartitionBook& book, Instant now) {
         for (std::size_t i = replica.first; i < replica.held.size(); ++i) {
             const Held& held = replica.held[i];
             const Batch& batch = book.batches[held.id];
-            const bool good = (batch.good & bit(slot)) != 0;
+            const bool good = (batch.good & bit_of(slot)) != 0;
             const bool follows = i == replica.first || replica.held[i - 1].last + 1 == held.base;
             if (good == (held.health == Health::good) && follows) continue;
             red("I1",
@@ -382,7 +380,8 @@ void Monitors::check_all(PartitionBook& book, Instant now) {
         for (const ChainLink& link : book.chain) {
             if (link.last < replica.start) continue;
             const Batch& batch = book.batches[link.id];
-            if ((batch.good & bit(slot)) != 0 || replica.damage_at(link.base) != nullptr) continue;
+            if ((batch.good & bit_of(slot)) != 0 || replica.damage_at(link.base) != nullptr)
+                continue;
             red("I1",
                 fmt::format("broker {} of the ISR of {} is without offset {} of leader epoch {}, "
                             "which came below the high watermark",

@@ -185,7 +185,7 @@ std::vector<TimelineEntry> happened(const RunPlan& plan, Instant from, Instant t
     return entries;
 }
 
-std::string clock_text(Instant at) {
+std::string moment_text(Instant at) {
     return fmt::format("{}.{:06}", at.nanoseconds / 1'000'000'000,
                        at.nanoseconds / 1'000 % 1'000'000);
 }
@@ -256,11 +256,11 @@ std::string to_text(const WhyResult& result) {
         return fmt::format("why {}: the run is not red; there is nothing to explain\n",
                            result.token);
     std::string text = fmt::format("why {}\nfailed at {} s: {}\n\n", result.token,
-                                   clock_text(result.failure), result.finding);
+                                   moment_text(result.failure), result.finding);
     text += fmt::format("{:>14} {:>9} {:>14}{}\n", "forked at", "event", "failed",
                         result.safety ? " by then" : "");
     for (const WhyMoment& one : result.moments) {
-        text += fmt::format("{:>12} s {:>9} {:>5} of {:<4} {:>3} % {}", clock_text(one.at),
+        text += fmt::format("{:>12} s {:>9} {:>5} of {:<4} {:>3} % {}", moment_text(one.at),
                             one.event, one.failed, one.branches, one.share() / 10'000,
                             std::string(static_cast<std::size_t>(one.share() / 50'000), '#'));
         if (one.undecided > 0) text += fmt::format(" ({} came to no verdict)", one.undecided);
@@ -274,10 +274,10 @@ std::string to_text(const WhyResult& result) {
     const WhyMoment& high = result.moments[result.rise + 1];
     text +=
         fmt::format("\nit became likely between {} s ({} %) and {} s ({} %), events {} to {}:\n",
-                    clock_text(low.at), low.share() / 10'000, clock_text(high.at),
+                    moment_text(low.at), low.share() / 10'000, moment_text(high.at),
                     high.share() / 10'000, low.event, high.event);
     for (const TimelineEntry& entry : result.between)
-        text += fmt::format("  {} s {:<12} {}\n", clock_text(entry.time), entry.node, entry.text);
+        text += fmt::format("  {} s {:<12} {}\n", moment_text(entry.time), entry.node, entry.text);
     if (result.between.empty()) text += "  no node stated anything\n";
     return text;
 }

@@ -21,12 +21,6 @@ namespace {
 
 constexpr std::size_t errors_kept_bytes = 2000;
 
-std::int64_t steady_now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 void write_all(int file, const std::string& bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
@@ -82,6 +76,12 @@ void close_pipe(int& file) {
 }
 
 }  // namespace
+
+std::int64_t steady_now() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 ForkedJobs::ForkedJobs(std::size_t jobs, ForkLimits limits)
     : jobs_(std::max<std::size_t>(jobs, 1)), limits_(limits) {}

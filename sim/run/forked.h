@@ -38,6 +38,9 @@ struct ForkedResult {
     Duration cpu;           // user and system time of the child
 };
 
+/// Nanoseconds of a clock that only grows: of the world that runs us, never of a simulated one.
+std::int64_t steady_now();
+
 class ForkedJobs {
   public:
     /// At most `jobs` (at least 1) run at a time.

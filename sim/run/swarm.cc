@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 
 #include "core/base/assert.h"
@@ -17,12 +16,6 @@ namespace {
 
 constexpr std::size_t failures_kept_max = 100;
 constexpr std::size_t failures_printed_max = 10;
-
-std::int64_t steady_now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 /// The lower of the two middle values when there are two.
 std::uint64_t median(std::vector<std::uint64_t>& values) {
@@ -128,11 +121,6 @@ std::string token_of(const SwarmOptions& options, std::uint64_t seed) {
     return result.end == JobEnd::finished ? result.bytes : fmt::format("(seed {:x})", seed);
 }
 
-std::string seconds_of(Duration duration) {
-    return fmt::format("{}.{:02} s", duration.nanoseconds / 1'000'000'000,
-                       duration.nanoseconds / 10'000'000 % 100);
-}
-
 std::string an_hour(std::uint64_t count, Duration cpu) {
     const auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(cpu.to_milliseconds(), 1));
     return fmt::format("{}", count * 3'600'000 / ms);
@@ -200,6 +188,11 @@ SwarmReport aggregate(const std::vector<Trial>& trials) {
     Aggregate sums;
     for (const Trial& trial : trials) sums.take(trial);
     return sums.finish();
+}
+
+std::string seconds_of(Duration duration) {
+    return fmt::format("{}.{:02} s", duration.nanoseconds / 1'000'000'000,
+                       duration.nanoseconds / 10'000'000 % 100);
 }
 
 SwarmReport run_swarm(const SwarmOptions& options) {

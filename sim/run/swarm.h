@@ -104,6 +104,9 @@ SwarmReport run_swarm(const SwarmOptions& options);
 /// Totals of trials that are already there, given in the order of seeds.
 SwarmReport aggregate(const std::vector<Trial>& trials);
 
+/// "1.07 s"
+std::string seconds_of(Duration duration);
+
 /// The report for a person: counts, medians, the permitted column, the first failures with their
 /// tokens.
 std::string to_text(const SwarmReport& report);

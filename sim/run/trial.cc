@@ -17,7 +17,7 @@ namespace klamm::sim {
 
 namespace {
 
-using nlohmann::json;
+using cbor = nlohmann::json;
 
 /// The counters that go through the pipe, in one order for both directions.
 template <class Counts, class Visit>
@@ -162,18 +162,18 @@ Trial run_trial(const RunPlan& plan, const TrialOptions& options) {
 }
 
 std::string to_bytes(const Trial& trial) {
-    json counts = json::array();
+    cbor counts = cbor::array();
     each_count(trial.counts, [&](std::uint64_t count) { counts.push_back(count); });
-    json findings = json::array();
+    cbor findings = cbor::array();
     for (const auto& one : trial.findings)
         findings.push_back({one.rule, one.sentence, one.at.nanoseconds});
-    json operations = json::array();
+    cbor operations = cbor::array();
     for (const auto& one : trial.operations) {
         operations.push_back({one.at.nanoseconds, one.client, one.operation});
     }
-    json checkpoints = json::array();
+    cbor checkpoints = cbor::array();
     for (const auto& one : trial.checkpoints) checkpoints.push_back({one.event, one.hash});
-    const json whole = {trial.seed,
+    const cbor whole = {trial.seed,
                         trial.token,
                         static_cast<int>(trial.verdict),
                         findings,
@@ -193,12 +193,12 @@ std::string to_bytes(const Trial& trial) {
                         trial.goals,
                         operations,
                         checkpoints};
-    const auto bytes = json::to_cbor(whole);
+    const auto bytes = cbor::to_cbor(whole);
     return {bytes.begin(), bytes.end()};
 }
 
 Trial trial_from_bytes(const std::string& bytes) {
-    const json whole = json::from_cbor(bytes);
+    const cbor whole = cbor::from_cbor(bytes);
     std::size_t next = 0;
     const auto take = [&](auto& field) { whole.at(next++).get_to(field); };
     Trial trial;
@@ -207,14 +207,14 @@ Trial trial_from_bytes(const std::string& bytes) {
     take(trial.token);
     take(verdict);
     trial.verdict = static_cast<Verdict>(verdict);
-    for (const json& one : whole.at(next++))
+    for (const cbor& one : whole.at(next++))
         trial.findings.push_back({one.at(0), one.at(1), Instant{one.at(2)}});
     take(trial.complaint);
     take(trial.first_violation.nanoseconds);
     take(trial.hash);
     take(trial.events);
     take(trial.virtual_time.nanoseconds);
-    const json& counts = whole.at(next++);
+    const cbor& counts = whole.at(next++);
     std::size_t at = 0;
     each_count(trial.counts, [&](std::uint64_t& count) { counts.at(at++).get_to(count); });
     take(trial.records_promised);
@@ -225,10 +225,10 @@ Trial trial_from_bytes(const std::string& bytes) {
     take(trial.fired_ids);
     take(trial.plants_taken);
     take(trial.goals);
-    for (const json& one : whole.at(next++)) {
+    for (const cbor& one : whole.at(next++)) {
         trial.operations.push_back({Instant{one.at(0)}, one.at(1), one.at(2)});
     }
-    for (const json& one : whole.at(next++)) trial.checkpoints.push_back({one.at(0), one.at(1)});
+    for (const cbor& one : whole.at(next++)) trial.checkpoints.push_back({one.at(0), one.at(1)});
     return trial;
 }
 

@@ -12,36 +12,20 @@ namespace {
 
 const BugEntry& entry_of(Bug bug) { return bug_catalogue()[static_cast<std::size_t>(bug)]; }
 
-std::string seconds_of(Duration duration) {
-    return fmt::format("{}.{:02} s", duration.nanoseconds / 1'000'000'000,
-                       duration.nanoseconds / 10'000'000 % 100);
-}
-
 /// Whatever may end a leader's epoch: its process, its disk or its session is gone (a fast clock
 /// ends one too), or it is told.
+/// All but those that touch neither a broker nor its line to the controller: whatever stops a
+/// broker, its disk or its heartbeats for long enough deposes it.
 const std::set<FaultKind>& leadership_moves() {
-    static const std::set<FaultKind> kinds{
-        FaultKind::kill,
-        FaultKind::kill_in_turn,
-        FaultKind::power_loss_one,
-        FaultKind::power_loss_some,
-        FaultKind::power_loss_all,
-        FaultKind::pause,
-        FaultKind::isolate_from_controller,
-        FaultKind::half_open,
-        FaultKind::connection_reset,
-        FaultKind::connection_stall,
-        FaultKind::clock_drift,
-        FaultKind::disk_stall,
-        FaultKind::disk_slow,
-        FaultKind::disk_error_writes,
-        FaultKind::disk_error_syncs,
-        FaultKind::disk_full,
-        FaultKind::move_leader,
-        FaultKind::elect_unclean,
-        FaultKind::clean_restart,
-        FaultKind::wipe,
-    };
+    static const std::set<FaultKind> kinds = [] {
+        std::set<FaultKind> all;
+        for (std::size_t i = 0; i < fault_kind_count; ++i) all.insert(static_cast<FaultKind>(i));
+        for (const FaultKind kind :
+             {FaultKind::partition_two_way, FaultKind::partition_one_way,
+              FaultKind::isolate_clients, FaultKind::link_stall, FaultKind::clock_step})
+            all.erase(kind);
+        return all;
+    }();
     return kinds;
 }
 

@@ -13,7 +13,7 @@ namespace klamm::sim {
 
 namespace {
 
-using json = nlohmann::ordered_json;
+using ordered = nlohmann::ordered_json;
 
 constexpr const char* duration_pattern = "^-?[0-9]+(us|ms|s|m)$";
 
@@ -24,13 +24,13 @@ std::string definition_of(const ObjectSpec& spec) {
     return name;
 }
 
-json schema_of(const ObjectSpec& spec);
+ordered schema_of(const ObjectSpec& spec);
 
-json schema_of(const KeySpec& key) {
-    json out;
+ordered schema_of(const KeySpec& key) {
+    ordered out;
     out["description"] = key.sentence;
     const auto text = [&] { out["type"] = "string"; };
-    const auto scalars = json::array({"string", "integer", "boolean"});
+    const auto scalars = ordered::array({"string", "integer", "boolean"});
     switch (key.form) {
         case Form::text:
         case Form::who: text(); break;
@@ -45,7 +45,7 @@ json schema_of(const KeySpec& key) {
             out["pattern"] = duration_pattern;
             break;
         case Form::whos:
-            out["anyOf"] = json::array(
+            out["anyOf"] = ordered::array(
                 {{{"type", "string"}},
                  {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 1}}});
             break;
@@ -82,12 +82,12 @@ json schema_of(const KeySpec& key) {
     return out;
 }
 
-json schema_of(const ObjectSpec& spec) {
-    json out;
+ordered schema_of(const ObjectSpec& spec) {
+    ordered out;
     out["description"] = spec.sentence;
     out["type"] = "object";
     out["additionalProperties"] = false;
-    json required = json::array();
+    ordered required = ordered::array();
     for (const KeySpec& key : spec.keys) {
         out["properties"][std::string(key.key)] = schema_of(key);
         if (key.required) required.push_back(key.key);
@@ -116,7 +116,7 @@ std::string section(const ObjectSpec& spec) {
 }
 
 std::string schema_of_file(const ObjectSpec& whole, const char* title) {
-    json out;
+    ordered out;
     out["$schema"] = "https://json-schema.org/draft/2020-12/schema";
     out["title"] = title;
     out.update(schema_of(whole));

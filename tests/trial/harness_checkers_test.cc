@@ -147,6 +147,9 @@ TEST_CASE("harness:judge: a power loss of a dead process that costs nothing is n
     stage.append(a, 0, 0);
     stage.answer(a, 0, 0, 1);
     stage.kill(a);  // fault 1
+    // The controller still hears what it asked before it died.
+    const bool late = GENERATE(false, true);
+    if (late) stage.fact(a, facts::BrokerRegistered{9, a, BrokerEpoch{9}, false});
     stage.judge.on_power_loss(stage.now(), a, 2, {});
     stage.commit(b, 1, {b}, {}, Cause::broker_fenced);
     stage.lead(b, 1, 0);
