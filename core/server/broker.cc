@@ -15,10 +15,7 @@ constexpr storage::TokenOwner token_owner_end = 1U << 31;
 }  // namespace
 
 Broker::Broker(BrokerSettings settings)
-    : context_(std::move(settings)),
-      requests_(context_),
-      link_(context_),
-      forwarder_(context_) {}
+    : context_(std::move(settings)), requests_(context_), link_(context_), forwarder_(context_) {}
 
 Broker::~Broker() = default;
 
@@ -129,17 +126,9 @@ void Broker::on(ImageArrived arrived) {
     context_.broker_epoch = arrived.broker_epoch;
     context_.caught_up = arrived.caught_up;
     if (!directory_ || directory_->phase() != storage::DirectoryPhase::ready) return;
-    for (const auto& [topic_id, topic] : context_.image->topics()) {
-        for (const auto& [index, partition] : topic.partitions) {
-            const TopicPartition id{topic_id, index};
-            if (!metadata::contains(partition.replicas, context_.self())) continue;
-            if (context_.owner_of(id) != context_.env().shard() || hosts_.contains(id)) continue;
-            // An older image does not know the latest epochs, which recovery measures logs by.
-            if (!context_.caught_up) continue;
-            hosts_.emplace(
-                id, std::make_unique<ReplicaHost>(context_, *directory_, pins_, id, topic.name));
-        }
-    }
+    drop_partitions();
+    open_partitions();
+    set_strays_aside();
     for (const auto& [id, broker] : context_.image->brokers()) {
         if (id == context_.self() || broker.endpoints.empty()) continue;
         const env::Endpoint endpoint{broker.endpoints.front().host, broker.endpoints.front().port};
@@ -160,6 +149,73 @@ void Broker::on(ImageArrived arrived) {
         told_serving_ = true;
         context_.env().log(fmt::format("broker {} is serving on port {}", context_.self().value,
                                        requests_.port()));
+    }
+}
+
+void Broker::open_partitions() {
+    names_awaited_ = false;
+    // An older image does not know the latest epochs, which recovery measures logs by.
+    if (!context_.caught_up) return;
+    for (const auto& [topic_id, topic] : context_.image->topics()) {
+        for (const auto& [index, partition] : topic.partitions) {
+            const TopicPartition id{topic_id, index};
+            if (!metadata::contains(partition.replicas, context_.self())) continue;
+            if (context_.owner_of(id) != context_.env().shard() || hosts_.contains(id)) continue;
+            const std::string name = partition_name(topic.name, index);
+            const bool taken = std::any_of(going_.begin(), going_.end(), [&](const auto& row) {
+                return hosts_.contains(row.first) && hosts_.hosts().at(row.first)->name() == name;
+            });
+            if (taken || !directory_->name_free(name)) {
+                names_awaited_ = true;
+                continue;
+            }
+            hosts_.emplace(
+                id, std::make_unique<ReplicaHost>(context_, *directory_, pins_, id, topic.name));
+        }
+    }
+}
+
+void Broker::drop_partitions() {
+    if (!context_.caught_up) return;
+    std::vector<TopicPartition> gone;
+    for (const auto& [id, host] : hosts_.hosts()) {
+        const metadata::PartitionImage* partition = context_.image->partition(id);
+        if (partition == nullptr || !metadata::contains(partition->replicas, context_.self()))
+            gone.push_back(id);
+    }
+    for (const TopicPartition& id : gone) let_go(id, false);
+}
+
+void Broker::let_go(const TopicPartition& partition, bool keep) {
+    if (!going_.emplace(partition, keep).second) return;
+    hosts_.find(partition)->leave();
+    // Its connections are closed in this turn; it goes in a later one, when that has been done.
+    context_.post_later(RemoveNow{partition, keep});
+}
+
+void Broker::on(RemoveNow now) {
+    going_.erase(now.partition);
+    if (stage_ == Stage::closing || !hosts_.contains(now.partition)) return;
+    hosts_.erase(now.partition);
+    directory_->remove_log(context_.env(), now.partition, now.keep);
+    open_partitions();
+}
+
+/// What was found at the start and belongs to nobody, as Kafka: it gets another name, and stays.
+void Broker::set_strays_aside() {
+    if (strays_looked_for_ || !context_.caught_up) return;
+    strays_looked_for_ = true;
+    for (const std::string& name : directory_->unopened()) {
+        bool awaited = false;
+        for (const auto& [topic_id, topic] : context_.image->topics())
+            for (const auto& [index, partition] : topic.partitions)
+                awaited =
+                    awaited || (metadata::contains(partition.replicas, context_.self()) &&
+                                context_.owner_of({topic_id, index}) == context_.env().shard() &&
+                                partition_name(topic.name, index) == name);
+        if (awaited) continue;
+        context_.env().log(fmt::format("{} belongs to no partition here: it is set aside", name));
+        directory_->set_aside(context_.env(), name);
     }
 }
 
@@ -197,15 +253,23 @@ void Broker::on(LogsClosed) {
 
 void Broker::after_directory_event(storage::PartitionLog* touched) {
     if (touched != nullptr)
-        if (ReplicaHost* host = hosts_.find(touched->partition())) host->on_log_event();
+        if (ReplicaHost* host = hosts_.find(touched->partition())) {
+            host->on_log_event();
+            if (host->is_anothers()) {
+                context_.env().log(
+                    fmt::format("{} belongs to another topic id: it is set aside", host->name()));
+                let_go(touched->partition(), true);
+            }
+        }
     check_directory();
 }
 
 void Broker::take(env::ReadDone& event) {
     if (const auto partition = context_.take_copy(event.token)) {
         ReplicaHost* host = hosts_.find(*partition);
-        KLAMM_ASSERT(host != nullptr);
-        return host->on_copied(event);
+        // Of a partition that has gone nobody waits for a read.
+        if (host != nullptr && !going_.contains(*partition)) host->on_copied(event);
+        return;
     }
     if (directory_) after_directory_event(directory_->on_event(context_.env(), event));
 }
@@ -329,6 +393,10 @@ void Broker::tick() {
         logs_told_ = true;
         context_.post(0, LogsOpened{});
     }
+    if (directory_ && directory_->phase() == storage::DirectoryPhase::ready) {
+        if (names_awaited_) open_partitions();
+        if (directory_->doomed_due() <= context_.now()) directory_->remove_doomed(context_.env());
+    }
     if (context_.now() >= checkpoint_due_ &&
         directory_->phase() == storage::DirectoryPhase::ready) {
         directory_->checkpoint(context_.env());
@@ -340,10 +408,10 @@ void Broker::tick() {
 
 void Broker::set_alarm() {
     Instant first = std::min(requests_.deadline_min(), checkpoint_due_);
+    if (directory_) first = std::min(first, directory_->doomed_due());
     first = std::min(first, hosts_.deadline_min());
     for (const auto& [leader, fetcher] : fetchers_) first = std::min(first, fetcher.deadline_min());
-    if (first_shard())
-        first = std::min({first, link_.deadline_min(), forwarder_.deadline_min()});
+    if (first_shard()) first = std::min({first, link_.deadline_min(), forwarder_.deadline_min()});
     if (first == alarm_) return;
     alarm_ = first;
     context_.env().wake_at(first);

@@ -81,9 +81,17 @@ class Broker final : public env::Node {
     void on(ProducerIdsCommand command);
     void on(ProducerIdsOutcome outcome) { requests_.on(outcome); }
     void on(CutNow now);
+    void on(RemoveNow now);
     void on(ForwardCommand command);
     void on(ForwardOutcome outcome) { requests_.on(std::move(outcome)); }
     void on(CreateTopicCommand command);
+
+    /// Takes up the partitions that the image gives this shard, as far as their names are free.
+    void open_partitions();
+    /// Lets those go that the image gives it no more.
+    void drop_partitions();
+    void let_go(const TopicPartition& partition, bool keep);
+    void set_strays_aside();
 
     void drain();
     void after_directory_event(storage::PartitionLog* touched);
@@ -102,6 +110,9 @@ class Broker final : public env::Node {
     Partitions hosts_;
     std::map<BrokerId, Fetcher> fetchers_;
     Instant checkpoint_due_ = instant_never;
+    std::map<TopicPartition, bool> going_;  // let go, not removed yet; true: set aside
+    bool names_awaited_ = false;            // a partition waits for its name
+    bool strays_looked_for_ = false;
     Instant alarm_ = instant_never;
     Stage stage_ = Stage::starting;
     bool directory_told_ = false;

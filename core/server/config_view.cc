@@ -71,23 +71,38 @@ void add_synonym(ShownConfig& config, const Row& row, std::string name, const st
     config.synonyms.push_back({std::move(name), shown_value(row, value), source});
 }
 
+/// Times that a broker's file may give in coarser units, under names of their own: they count where
+/// the fine one is not set.
+struct Coarser {
+    std::string_view fine;
+    std::string_view name;
+    std::int64_t unit_ms;
+};
+constexpr Coarser coarser_names[] = {{"log.retention.ms", "log.retention.minutes", 60'000},
+                                     {"log.retention.ms", "log.retention.hours", 3'600'000},
+                                     {"log.roll.ms", "log.roll.hours", 3'600'000}};
+
 /// The values that a broker has under one spelling, the nearest first.
 void add_broker_synonyms(const ConfigSurroundings& at, const Row& row, const std::string& spelling,
                          ShownConfig& config) {
-    const auto look = [&](const controller::ConfigValues& values, const std::string& name,
-                          ConfigSource source) {
-        if (const auto found = values.find(name); found != values.end())
-            add_synonym(config, row, name, found->second, source);
+    std::vector<std::pair<std::string, const Row*>> names{{spelling, &row}};
+    if (row.scope == Scope::broker && !row.broker_spelling.empty())
+        names.emplace_back(spelling == row.name ? row.broker_spelling : row.name, &row);
+    for (const Coarser& coarser : coarser_names)
+        if (coarser.fine == spelling)
+            names.emplace_back(coarser.name, row_for_brokers(coarser.name));
+    const auto look = [&](const controller::ConfigValues& values, ConfigSource source) {
+        for (const auto& [name, of] : names)
+            if (const auto found = values.find(name); found != values.end())
+                add_synonym(config, *of, name, found->second, source);
     };
-    look(set_for(at.image, ResourceType::broker, std::to_string(at.node.value)), spelling,
+    look(set_for(at.image, ResourceType::broker, std::to_string(at.node.value)),
          ConfigSource::dynamic_broker);
-    look(set_for(at.image, ResourceType::broker, ""), spelling,
-         ConfigSource::dynamic_default_broker);
-    look(at.given, spelling, ConfigSource::static_broker);
-    const std::string other(spelling == row.name ? row.broker_spelling : row.name);
-    if (row.scope == Scope::broker && !other.empty())
-        look(at.given, other, ConfigSource::static_broker);
-    add_synonym(config, row, spelling, std::string(row.default_text), ConfigSource::by_default);
+    look(set_for(at.image, ResourceType::broker, ""), ConfigSource::dynamic_default_broker);
+    look(at.given, ConfigSource::static_broker);
+    // By default a fine one is not set, and the last that is coarser counts.
+    const auto& [name, of] = row.scope == Scope::topic ? names.back() : names.front();
+    add_synonym(config, *of, name, std::string(of->default_text), ConfigSource::by_default);
 }
 
 void settle_config(ShownConfig& config, const Row& row) {
@@ -96,8 +111,15 @@ void settle_config(ShownConfig& config, const Row& row) {
         config.value = shown_value(row, std::string(row.default_text));
         return;
     }
-    config.value = config.synonyms.front().value;
-    config.source = config.synonyms.front().source;
+    const ShownConfig::Synonym& nearest = config.synonyms.front();
+    config.value = nearest.value;
+    config.source = nearest.source;
+    for (const Coarser& coarser : coarser_names) {
+        if (coarser.name != nearest.name || coarser.name == config.name) continue;
+        const auto number = parse_value(*row_for_brokers(coarser.name), nearest.value);
+        if (number.ok() && number->number >= 0)
+            config.value = std::to_string(number->number * coarser.unit_ms);
+    }
 }
 
 void sort_by_name(std::vector<ShownConfig>& configs) {

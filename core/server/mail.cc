@@ -76,6 +76,7 @@ struct Digest {
     std::uint64_t operator()(const CreateTopicCommand& v) const {
         return digest64(as_bytes(v.name), fold(seed, v.partitions));
     }
+    std::uint64_t operator()(const RemoveNow& v) const { return fold(seed, v.partition); }
     std::uint64_t operator()(const LogsOpened&) const { return seed; }
     std::uint64_t operator()(const CloseLogs& v) const { return fold(seed, v.broker_epoch.value); }
     std::uint64_t operator()(const LogsClosed& v) const { return fold(seed, v.clean ? 1 : 0); }

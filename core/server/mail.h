@@ -191,6 +191,13 @@ struct ProducerIdsOutcome {
     std::int32_t count = 0;
 };
 
+/// To itself, in a later turn: what of a partition was on its way has left, now it goes. `keep`:
+/// its directory is another topic's, and is set aside.
+struct RemoveNow {
+    TopicPartition partition;
+    bool keep = false;
+};
+
 /// A client's request that only the active controller answers, to the shard with the line to it:
 /// passed on in an envelope, answered once.
 struct ForwardCommand {
@@ -228,7 +235,7 @@ using MailValue =
                  OffsetCommand, OffsetOutcome, EpochEndCommand, EpochEndOutcome, ImageArrived,
                  AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
                  LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow,
-                 ForwardCommand, ForwardOutcome, CreateTopicCommand>;
+                 ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow>;
 
 /// A MailValue on its way between shards.
 class ShardMail final : public env::Parcel {

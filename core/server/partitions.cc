@@ -20,6 +20,19 @@ void Partitions::emplace(const TopicPartition& partition, std::unique_ptr<Replic
     touch(*entry);
 }
 
+void Partitions::erase(const TopicPartition& partition) {
+    const auto entry = rows_.find(partition);
+    KLAMM_ASSERT(entry != rows_.end());
+    std::erase(to_look_at_, &*entry);
+    to_tick_.erase(partition);
+    deadlines_.erase({entry->second.deadline, partition});
+    if (entry->second.follows != no_broker) followers_[entry->second.follows].erase(partition);
+    if (!entry->second.settled) --unsettled_;
+    digest_ -= entry->second.digest;
+    rows_.erase(entry);
+    hosts_.erase(partition);
+}
+
 void Partitions::mark_stale(Rows::value_type& entry) {
     if (!entry.second.stale) to_look_at_.push_back(&entry);
     entry.second.stale = true;

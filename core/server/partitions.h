@@ -27,6 +27,9 @@ class Partitions {
     void watch(storage::LogDirectory& directory) { directory_ = &directory; }
     void emplace(const TopicPartition& partition, std::unique_ptr<ReplicaHost> host);
 
+    /// Forgets a partition; its host has left.
+    void erase(const TopicPartition& partition);
+
     /// The partition, to be changed; nullptr when it is not here.
     [[nodiscard]] ReplicaHost* find(const TopicPartition& partition);
     [[nodiscard]] bool contains(const TopicPartition& partition) const {

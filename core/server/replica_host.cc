@@ -21,7 +21,7 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
                                 context_.image->partition(partition_)->leader_epoch);
 }
 
-bool ReplicaHost::ready() const { return log_->phase() == LogPhase::open && !cut_; }
+bool ReplicaHost::ready() const { return log_->phase() == LogPhase::open && !cut_ && !leaving_; }
 
 ErrorCode ReplicaHost::not_serving() const {
     return log_->phase() == LogPhase::offline ? ErrorCode::kafka_storage_error
@@ -151,7 +151,33 @@ void ReplicaHost::on(const AlterIsrOutcome& outcome) {
     apply(effects);
 }
 
+void ReplicaHost::leave() {
+    leaving_ = true;
+    if (leader() != nullptr) stop_leading();
+    role_ = std::monostate();
+    wake_all_readers();
+    const auto gone = [](const auto& command, auto outcome) {
+        outcome.reply = command.reply;
+        outcome.error = ErrorCode::not_leader_or_follower;
+        return outcome;
+    };
+    for (auto& [token, copy] : std::exchange(copies_, {}))
+        finish_read(copy.command, gone(copy.command, ReadOutcome{}));
+    for (auto& [ticket, command] : std::exchange(reads_, {}))
+        finish_read(command, gone(command, ReadOutcome{}));
+    for (auto& [ticket, command] : std::exchange(lookups_, {}))
+        context_.post(command.reply.shard, gone(command, OffsetOutcome{}));
+    for (const storage::PinId pin : log_->pinned_above(Offset(-1)))
+        if (const net::Pin name = pins_.name_of(partition_, pin); name != 0)
+            pins_.close_before_cut(name);
+}
+
+bool ReplicaHost::is_anothers() const {
+    return log_->phase() == LogPhase::offline && log_->offline()->error.failure == Failure::exists;
+}
+
 void ReplicaHost::on_log_event() {
+    if (leaving_) return;
     take_waiting_reads();
     if (cut_ && cut_->begun && log_->phase() == LogPhase::open) finish_cut();
     if (log_->phase() == LogPhase::offline) {
@@ -169,6 +195,7 @@ void ReplicaHost::on_log_event() {
 }
 
 void ReplicaHost::tick() {
+    if (leaving_) return;
     const Instant now = context_.now();
     if (log_->phase() == LogPhase::offline && leader() != nullptr) {
         // A read has found damage.
@@ -191,6 +218,7 @@ void ReplicaHost::tick() {
 }
 
 Instant ReplicaHost::deadline_min() const {
+    if (leaving_) return instant_never;
     Instant first = std::min(produces_.deadline_min(), readers_.deadline_min());
     first = std::min(first, resend_.deadline_min());
     if (leader() != nullptr && ready())

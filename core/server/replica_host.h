@@ -42,6 +42,11 @@ class ReplicaHost {
     void on_copied(const env::ReadDone& done);
     void on(const AlterIsrOutcome& outcome);
     void on(const CutNow& now);
+    /// The partition goes from this broker: whoever waits is told so, connections that are being
+    /// sent its files are closed in this turn. It serves nobody any more, and is destroyed later.
+    void leave();
+    /// Its directory holds the log of another topic, of the same name.
+    [[nodiscard]] bool is_anothers() const;
 
     // --- as a follower
     /// Whom it fetches from; no_broker when it leads, or nobody does, or the log is not ready.
@@ -58,6 +63,7 @@ class ReplicaHost {
 
     [[nodiscard]] storage::PartitionLog& log() { return *log_; }
     [[nodiscard]] const TopicPartition& partition() const { return partition_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
     /// Rows that wait here for the disk, the watermark or more.
     [[nodiscard]] std::size_t waiting() const {
         return produced_.size() + weak_.size() + watching_.size() + copies_.size() + reads_.size() +
@@ -134,6 +140,7 @@ class ReplicaHost {
         bool begun = false;  // else connections that pin the tail are being closed first
     };
     std::optional<Cut> cut_;
+    bool leaving_ = false;
 
     replica::ProduceWaiters produces_;
     std::map<replica::ReplyToken, Produced> produced_;
