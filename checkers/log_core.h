@@ -195,7 +195,7 @@ struct LogCore {
                 ++totals.duplicates;
             }
         }
-        partition.slots.set(offset, index);
+        partition.slots.set(offset, index, value.value);
         if (value.offset < 0 || value.excused || offset == value.acked_offset) {
             value.offset = offset;
             value.excused = false;

@@ -135,11 +135,32 @@ class Slots {
   public:
     static constexpr std::int64_t page_size = 1024;
 
+    struct Slot {
+        std::uint64_t value = 0;
+        ValueIndex index = value_none;
+        /// It was read here and every rule has been asked, so that reading it again says nothing
+        /// new; the same of final reads. Void once a loss is permitted.
+        bool settled = false;
+        bool settled_finally = false;
+    };
+
     [[nodiscard]] ValueIndex at(std::int64_t offset) const {
         const Page* page = find(offset / page_size);
-        return page == nullptr ? value_none : (*page)[static_cast<std::size_t>(offset % page_size)];
+        return page == nullptr ? value_none
+                               : (*page)[static_cast<std::size_t>(offset % page_size)].index;
     }
-    void set(std::int64_t offset, ValueIndex value) {
+    /// Null when nothing near is known.
+    [[nodiscard]] Slot* slot(std::int64_t offset) {
+        const std::int64_t number = offset / page_size;
+        if (number != last_number_ || last_ == nullptr) {
+            const auto page = pages_.find(number);
+            if (page == pages_.end()) return nullptr;
+            last_number_ = number;
+            last_ = page->second.get();
+        }
+        return &(*last_)[static_cast<std::size_t>(offset % page_size)];
+    }
+    void set(std::int64_t offset, ValueIndex index, std::uint64_t value) {
         const std::int64_t number = offset / page_size;
         if (number != last_number_ || last_ == nullptr) {
             auto& page = pages_[number];
@@ -147,7 +168,7 @@ class Slots {
             last_number_ = number;
             last_ = page.get();
         }
-        (*last_)[static_cast<std::size_t>(offset % page_size)] = value;
+        (*last_)[static_cast<std::size_t>(offset % page_size)] = {value, index};
     }
     /// The first offset in [from, to) that holds a value, or `to`.
     [[nodiscard]] std::int64_t next(std::int64_t from, std::int64_t to) const {
@@ -156,14 +177,15 @@ class Slots {
             const std::int64_t base = page->first * page_size;
             const std::int64_t begin = from > base ? from - base : 0;
             for (std::int64_t i = begin; i < page_size && base + i < to; ++i) {
-                if ((*page->second)[static_cast<std::size_t>(i)] != value_none) return base + i;
+                if ((*page->second)[static_cast<std::size_t>(i)].index != value_none)
+                    return base + i;
             }
         }
         return to;
     }
 
   private:
-    using Page = std::array<ValueIndex, page_size>;
+    using Page = std::array<Slot, page_size>;
 
     [[nodiscard]] const Page* find(std::int64_t number) const {
         if (number == last_number_ && last_ != nullptr) return last_;
