@@ -118,6 +118,17 @@ struct BrokerOptions {
     std::int32_t fetch_max_bytes = 57'671'680;
     std::int32_t max_incremental_fetch_session_cache_slots = 1'000;
     std::int32_t producer_id_expiration_ms = 86'400'000;
+    std::int32_t offsets_topic_num_partitions = 50;  // of __consumer_offsets
+    std::int32_t offsets_topic_replication_factor = 3;
+    std::int32_t offsets_topic_segment_bytes = 104'857'600;
+    std::int32_t offset_metadata_max_bytes = 4'096;
+    std::int32_t offsets_retention_minutes = 10'080;
+    std::int64_t offsets_retention_check_interval_ms = 600'000;
+    std::int32_t offsets_commit_timeout_ms = 5'000;
+    std::int32_t group_min_session_timeout_ms = 6'000;
+    std::int32_t group_max_session_timeout_ms = 1'800'000;
+    std::int32_t group_initial_rebalance_delay_ms = 3'000;
+    std::int32_t group_max_size = std::numeric_limits<std::int32_t>::max();
     TopicOptions topic;
 
     /// `topic` with what the coarser spellings of retention and rolling say, where the finer ones
