@@ -13,7 +13,7 @@ using facts::Outcome;
 using protocol::ErrorCode;
 using workload::ConsumerNode;
 
-bool run(Harness& harness, sim::NodeId consumer, Duration limit = seconds(400)) {
+bool run_consumer(Harness& harness, sim::NodeId consumer, Duration limit = seconds(400)) {
     return harness.world.run_until(
         [&] { return harness.up(consumer) && harness.node<ConsumerNode>(consumer).done(); }, limit);
 }
@@ -56,7 +56,7 @@ TEST_CASE("consumer: reads from the log's start in order, once, and goes on wher
     harness.world.schedule(Instant{0} + milliseconds(150), 1, [&] {
         harness.cluster.append({5, 6});
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(read_values(harness) == std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6});
     const auto polls = harness.all<facts::PollReturned>();
     CHECK(polls.back().high_watermark == Offset(6));
@@ -71,7 +71,7 @@ TEST_CASE("consumer: each answer names its partition, and each partition is read
     auto workload = harness.consumer(30);
     workload.partitions = 2;
     const auto id = harness.add("client", workload::consumer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     std::map<std::uint64_t, std::int32_t> asked;
     for (const auto& poll : harness.all<facts::PollInvoked>())
         asked[poll.operation] = poll.partition;
@@ -90,7 +90,7 @@ TEST_CASE("consumer: from LATEST it sees only what comes later") {
     workload.from_earliest = false;
     const auto id = harness.add("client", workload::consumer_factory(workload));
     harness.world.schedule(Instant{0} + milliseconds(150), 1, [&] { harness.cluster.append({4}); });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(read_values(harness) == std::vector<std::uint64_t>{4});
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("consumer: a position in the middle of a batch skips the records below
     REQUIRE(harness.world.run_until([&] { return read_values(harness).size() == 2; }, seconds(2)));
     harness.cluster.truncate(Offset(0));
     harness.cluster.append({1, 2, 3, 4});  // the same records, now in one batch
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(read_values(harness) == std::vector<std::uint64_t>{1, 2, 3, 4});
     CHECK(resets(harness).empty());
 }
@@ -116,7 +116,7 @@ TEST_CASE("consumer: OFFSET_OUT_OF_RANGE resets by auto.offset.reset and is told
         harness.cluster.log.erase(harness.cluster.log.begin(), harness.cluster.log.begin() + 2);
         harness.cluster.log_start = Offset(4);
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     REQUIRE(resets(harness).size() == 1);
     CHECK(resets(harness)[0].outcome == Outcome::failed);
     CHECK(position_after_reset(harness) == Offset(4));
@@ -135,7 +135,7 @@ TEST_CASE("consumer: without a reset policy it is told too, and begins anew") {
         harness.cluster.log_start = Offset(2);
         harness.cluster.fetch_acts = {{ErrorCode::offset_out_of_range}};
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     REQUIRE(resets(harness).size() == 1);
     CHECK(resets(harness)[0].error == static_cast<std::int16_t>(ErrorCode::offset_out_of_range));
     CHECK(position_after_reset(harness) == Offset(2));
@@ -150,7 +150,7 @@ TEST_CASE("consumer: a new leader epoch is validated before reading on, and noth
         harness.cluster.leader_epoch = LeaderEpoch(1);
         harness.cluster.append({3});
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(harness.cluster.validations == 1);
     CHECK(resets(harness).empty());
     CHECK(read_values(harness) == std::vector<std::uint64_t>{1, 2, 3});
@@ -168,7 +168,7 @@ TEST_CASE("consumer: a truncation by a new leader is told as a reset to where th
         harness.cluster.leader_epoch = LeaderEpoch(1);
         harness.cluster.append({5, 6, 7});
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     REQUIRE(resets(harness).size() == 1);
     CHECK(position_after_reset(harness) == Offset(2));
     CHECK(read_values(harness) == std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7});
@@ -187,7 +187,7 @@ TEST_CASE("consumer: a diverging epoch in a fetch is told as a reset too") {
         harness.cluster.append({5, 6});
         harness.cluster.leader_epoch = LeaderEpoch(0);
     });
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(harness.cluster.validations == 0);
     REQUIRE(resets(harness).size() == 1);
     CHECK(position_after_reset(harness) == Offset(2));
@@ -199,7 +199,7 @@ TEST_CASE("consumer: a batch with a wrong checksum is stated and never handed ou
     harness.cluster.append({1, 2});
     harness.cluster.fetch_acts = {{ErrorCode::none, true}};
     const auto id = harness.add("client", workload::consumer_factory(harness.consumer(40)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     const auto corrupt = harness.all<facts::CorruptReceived>();
     REQUIRE(corrupt.size() == 1);
     CHECK(corrupt[0].partition.topic == harness.cluster.topic_id);
@@ -215,7 +215,7 @@ TEST_CASE("consumer: old fetch versions by name are read too") {
     harness.cluster.append({1, 2});
     harness.cluster.fetch_max = 12;
     const auto id = harness.add("client", workload::consumer_factory(harness.consumer(5)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     CHECK(read_values(harness) == std::vector<std::uint64_t>{1, 2});
 }
 
@@ -225,7 +225,7 @@ TEST_CASE("consumer: LATEST is asked and told with the leader's epoch") {
     auto workload = harness.consumer(5);
     workload.latest_rate = per_million;
     const auto id = harness.add("client", workload::consumer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_consumer(harness, id));
     const auto told = harness.all<facts::LatestReturned>();
     REQUIRE(told.size() == 5);
     CHECK(harness.all<facts::LatestInvoked>().size() == 5);
@@ -243,7 +243,7 @@ TEST_CASE("consumer: polls and queries of a cluster that is gone end by themselv
     const auto id = harness.add("client", workload::consumer_factory(workload));
     harness.world.schedule(Instant{0} + milliseconds(300), 1,
                            [&] { harness.world.kill(harness.ids[0]); });
-    REQUIRE(run(harness, id, seconds(10)));
+    REQUIRE(run_consumer(harness, id, seconds(10)));
     const auto& counts = harness.node<ConsumerNode>(id).counts();
     CHECK(counts.ok > 0);
     CHECK(counts.failed > 0);

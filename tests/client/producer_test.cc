@@ -43,7 +43,7 @@ void check_order(const Harness& harness) {
     RC_ASSERT(std::is_sorted(values.begin(), values.end()));
 }
 
-bool run(Harness& harness, sim::NodeId producer, Duration limit = seconds(400)) {
+bool run_producer(Harness& harness, sim::NodeId producer, Duration limit = seconds(400)) {
     return harness.world.run_until(
         [&] { return harness.up(producer) && harness.node<ProducerNode>(producer).done(); }, limit);
 }
@@ -56,7 +56,7 @@ TEST_CASE("producer: records are acknowledged at their offsets, in order") {
     workload.options.linger_ms = 5;
     workload.records_max = 3;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     const auto& counts = harness.node<ProducerNode>(id).counts();
     CHECK(counts.invoked >= 50);
     CHECK(counts.ok == counts.invoked);
@@ -71,7 +71,7 @@ TEST_CASE("producer: a retry on a new connection keeps its sequence and makes no
         Harness harness;
         harness.cluster.produce_acts = {{}, {ErrorCode::none, append, Then::close}};
         const auto id = harness.add("client", workload::producer_factory(harness.producer(20)));
-        REQUIRE(run(harness, id));
+        REQUIRE(run_producer(harness, id));
         CHECK(harness.node<ProducerNode>(id).counts().ok == 20);
         check_outcomes(harness);
         check_order(harness);
@@ -92,7 +92,7 @@ TEST_CASE("producer: a request that is never answered is retried after request.t
     auto workload = harness.producer(10);
     workload.options.client.request_timeout_ms = 1000;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 10);
     check_outcomes(harness);
     check_order(harness);
@@ -114,7 +114,7 @@ TEST_CASE("producer: errors before the append fail, errors that may follow it ar
         harness.cluster.produce_acts = {{row.error, row.append, Then::answer}};
         auto workload = harness.producer(1);
         const auto id = harness.add("client", workload::producer_factory(workload));
-        REQUIRE(run(harness, id));
+        REQUIRE(run_producer(harness, id));
         REQUIRE(harness.all<facts::SendReturned>().size() == 1);
         const auto done = harness.all<facts::SendReturned>().front();
         CHECK(done.outcome == row.outcome);
@@ -127,7 +127,7 @@ TEST_CASE("producer: a definite error after a doubtful attempt is unknown") {
     harness.cluster.produce_acts = {{ErrorCode::none, true, Then::close},
                                     {ErrorCode::message_too_large, false, Then::answer}};
     const auto id = harness.add("client", workload::producer_factory(harness.producer(1)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.all<facts::SendReturned>().at(0).outcome == Outcome::unknown);
     CHECK(harness.cluster.values().size() == 1);
 }
@@ -136,7 +136,7 @@ TEST_CASE("producer: a batch refused for good bumps the epoch, and the next ones
     Harness harness;
     harness.cluster.produce_acts = {{}, {ErrorCode::invalid_record, false, Then::answer}};
     const auto id = harness.add("client", workload::producer_factory(harness.producer(20)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     const auto& counts = harness.node<ProducerNode>(id).counts();
     CHECK(counts.failed >= 1);
     CHECK(counts.unknown == 0);
@@ -155,7 +155,7 @@ TEST_CASE("producer: delivery.timeout.ms ends a send as failed if it never left"
     workload.options.delivery_timeout_ms = 2000;
     workload.options.client.request_timeout_ms = 1000;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id, seconds(10)));
+    REQUIRE(run_producer(harness, id, seconds(10)));
     CHECK(harness.node<ProducerNode>(id).counts().failed == 5);
     CHECK(harness.world.now() < Instant{0} + seconds(3));
     CHECK(harness.cluster.produced.empty());
@@ -171,7 +171,7 @@ TEST_CASE("producer: delivery.timeout.ms ends a send as unknown if it left, then
         workload.options.client.request_timeout_ms = 900;
         workload.pacing.gap = {milliseconds(2500), {}};
         const auto id = harness.add("client", workload::producer_factory(workload));
-        REQUIRE(run(harness, id, seconds(20)));
+        REQUIRE(run_producer(harness, id, seconds(20)));
         const auto done = harness.all<facts::SendReturned>();
         REQUIRE(done.size() == 2);
         CHECK(done[0].outcome == Outcome::unknown);
@@ -194,7 +194,7 @@ TEST_CASE("producer: while it is open whether a batch was written, none gets a n
         workload.pacing.gap = {milliseconds(1000), {}};
         const auto id = harness.add("client", workload::producer_factory(workload));
         // The second expires just before its retry; the third is then sent again, alone.
-        REQUIRE(run(harness, id, seconds(20)));
+        REQUIRE(run_producer(harness, id, seconds(20)));
         const auto done = harness.all<facts::SendReturned>();
         REQUIRE(done.size() == 4);
         CHECK(done[1].outcome == Outcome::unknown);
@@ -219,7 +219,7 @@ TEST_CASE("producer: records follow the leader to another broker") {
             harness.cluster.leader = BrokerId(1);
             harness.cluster.leader_epoch = LeaderEpoch(1);
         });
-        REQUIRE(run(harness, id));
+        REQUIRE(run_producer(harness, id));
         CHECK(harness.node<ProducerNode>(id).counts().ok == 60);
         check_outcomes(harness);
         check_order(harness);
@@ -237,7 +237,7 @@ TEST_CASE("producer: OUT_OF_ORDER after a loss of acknowledged records starts a 
     harness.cluster.truncate(Offset(1));
     harness.cluster.producers.at(1000).next = 1;
     harness.cluster.producers.at(1000).recent.pop_back();
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 4);
     const record::BatchView last(harness.cluster.log.back().bytes);
     CHECK(last.producer_epoch() == ProducerEpoch(1));
@@ -254,7 +254,7 @@ TEST_CASE("producer: without idempotence, one request in flight keeps the order 
     workload.options.acks = 1;
     workload.options.max_in_flight_requests_per_connection = 1;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 20);
     check_outcomes(harness);
     check_order(harness);
@@ -267,7 +267,7 @@ TEST_CASE("producer: acks=0 is done when it is sent") {
     workload.options.enable_idempotence = false;
     workload.options.acks = 0;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     for (const auto& done : harness.all<facts::SendReturned>()) {
         CHECK(done.outcome == Outcome::ok);
         CHECK(done.offset == no_offset);
@@ -281,7 +281,7 @@ TEST_CASE("producer: versions are agreed with old brokers too") {
     harness.cluster.api_versions_max = 2;  // answers version 4 with version 0 (KIP-511)
     harness.cluster.produce_max = 9;       // topics by name
     const auto id = harness.add("client", workload::producer_factory(harness.producer(3)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 3);
 }
 
@@ -289,7 +289,7 @@ TEST_CASE("producer: a broker without a version in common is fatal, and says so"
     Harness harness;
     harness.cluster.produce_max = 2;
     const auto id = harness.add("client", workload::producer_factory(harness.producer(3)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().failed == 3);
     CHECK(harness.all<facts::SendReturned>().at(0).error ==
           static_cast<std::int16_t>(ErrorCode::unsupported_version));
@@ -299,7 +299,7 @@ TEST_CASE("producer: an identity is asked for again until it is given") {
     Harness harness;
     harness.cluster.identity_failures = 3;
     const auto id = harness.add("client", workload::producer_factory(harness.producer(3)));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 3);
     CHECK(harness.world.now() > Instant{0} + milliseconds(500));  // three back-offs
 }
@@ -325,7 +325,7 @@ TEST_CASE("producer: until the first batch is acknowledged, none is sent behind 
     auto workload = harness.producer(20);
     workload.options.client.request_timeout_ms = 500;
     const auto id = harness.add("client", workload::producer_factory(workload));
-    REQUIRE(run(harness, id));
+    REQUIRE(run_producer(harness, id));
     CHECK(harness.node<ProducerNode>(id).counts().ok == 20);
     check_outcomes(harness);
     check_order(harness);
@@ -386,7 +386,7 @@ TEST_CASE("producer: whatever the brokers do, outcomes are true and idempotence 
                 harness.cluster.leader_epoch = LeaderEpoch(epoch);
             });
         }
-        RC_ASSERT(run(harness, id));
+        RC_ASSERT(run_producer(harness, id));
         check_outcomes(harness);
         check_order(harness);
     });

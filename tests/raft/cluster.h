@@ -97,6 +97,15 @@ struct Options {
     std::uint64_t seed = 1;
 };
 
+/// Replicas that sync what they write, and are told who leads.
+inline Options plain() {
+    Options options;
+    options.sync_logs = true;
+    options.sync_states = true;
+    options.find_leader = false;
+    return options;
+}
+
 /// While one lives, a failed assertion in a Cluster's event is its violation.
 class AssertionsAreViolations {
   public:

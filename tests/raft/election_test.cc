@@ -7,18 +7,6 @@
 using namespace klamm;
 using namespace klamm::quorum;
 
-namespace {
-
-Options plain() {
-    Options options;
-    options.sync_logs = true;
-    options.sync_states = true;
-    options.find_leader = false;
-    return options;
-}
-
-}  // namespace
-
 TEST_CASE(
     "transcript: pre-votes, votes, the epoch's first record, the high "
     "watermark") {

@@ -8,14 +8,6 @@ using namespace klamm::quorum;
 
 namespace {
 
-Options plain() {
-    Options options;
-    options.sync_logs = true;
-    options.sync_states = true;
-    options.find_leader = false;
-    return options;
-}
-
 /// The effects of a request to a replica, none of which are carried out.
 Effects ask(Cluster& cluster, int id, const Request& request) {
     Replica& replica = cluster.at(id);

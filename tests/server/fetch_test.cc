@@ -12,8 +12,8 @@ namespace {
 
 constexpr int newest = 12;  // the last version with names
 
-struct World {
-    explicit World(ClusterOptions options = {})
+struct FetchWorld {
+    explicit FetchWorld(ClusterOptions options = {})
         : cluster(std::move(options)), client(cluster.world) {
         ready = cluster.ready();
         line = client.connect("broker-1");
@@ -59,7 +59,7 @@ ClusterOptions options_of(env::ShardIndex shards, std::uint64_t tail_cache_bytes
 }  // namespace
 
 TEST_CASE("fetch: a reader waits until a record is below the high watermark") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     const std::size_t reader = world.client.connect("broker-1");
     world.client.send(reader, fetch_of(Offset(0), false, 20'000), newest);
@@ -86,7 +86,7 @@ TEST_CASE("fetch: a reader waits until a record is below the high watermark") {
 }
 
 TEST_CASE("fetch: max_wait ends the wait on time, with what there is") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     world.produce("a");
     for (const int wait : {0, 300}) {
@@ -100,7 +100,7 @@ TEST_CASE("fetch: max_wait ends the wait on time, with what there is") {
 }
 
 TEST_CASE("fetch: min_bytes is gathered over several appends, from files too") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     world.produce("first");
     const std::size_t reader = world.client.connect("broker-1");
@@ -119,7 +119,7 @@ TEST_CASE("fetch: min_bytes is gathered over several appends, from files too") {
 }
 
 TEST_CASE("fetch: who is behind the active segment is not parked, whatever it waits for") {
-    World world(
+    FetchWorld world(
         options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20), {{"internal.segment.bytes", "1024"}}));
     REQUIRE(world.ready);
     world.produce(std::string(100, 'x'), 10);
@@ -136,7 +136,7 @@ TEST_CASE("fetch: who is behind the active segment is not parked, whatever it wa
 }
 
 TEST_CASE("fetch: who may be given no more than min_bytes does not wait for it") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     world.produce(std::string(100, 'x'), 10);
     // Neither what a request may hold nor what a batch boundary leaves of it is waited for.
@@ -153,7 +153,7 @@ TEST_CASE("fetch: who may be given no more than min_bytes does not wait for it")
 }
 
 TEST_CASE("fetch: limits hold, but the first batch is given whole (KIP-74)") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     world.produce(std::string(100, 'x'), 10);
     const auto count = [&](std::int32_t partition_bytes, std::int32_t bytes) {
@@ -183,7 +183,7 @@ TEST_CASE("fetch: the limit of a request is shared by its partitions in their or
                    .configs = {}};
     ClusterOptions options = options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20));
     options.more_topics = {more};
-    World world(options);
+    FetchWorld world(options);
     REQUIRE(world.ready);
     const Bytes batch = batch_of({std::string(1000, 'x')});
     for (const int partition : {0, 1}) {
@@ -230,7 +230,7 @@ TEST_CASE("fetch: the limit of a request is shared by its partitions in their or
 }
 
 TEST_CASE("fetch: positions and epochs that do not fit") {
-    World world;
+    FetchWorld world;
     REQUIRE(world.ready);
     world.produce("a", 3);
     const LeaderEpoch epoch = world.cluster.partition()->leader_epoch;
@@ -257,7 +257,7 @@ TEST_CASE("fetch: positions and epochs that do not fit") {
 }
 
 TEST_CASE("fetch: after an election old epochs are fenced and a diverging reader is told where") {
-    World world;
+    FetchWorld world;
     REQUIRE(world.ready);
     world.produce("a", 3);
     const LeaderEpoch old = world.cluster.partition()->leader_epoch;
@@ -302,7 +302,7 @@ TEST_CASE("fetch: after an election old epochs are fenced and a diverging reader
 }
 
 TEST_CASE("fetch: a follower reads to the log's end, a consumer to the high watermark") {
-    World world;
+    FetchWorld world;
     REQUIRE(world.ready);
     world.produce("a");
     world.cluster.world.cut(world.cluster.brokers[1], world.cluster.brokers[0]);
@@ -326,8 +326,8 @@ TEST_CASE("fetch: a follower reads to the log's end, a consumer to the high wate
 }
 
 TEST_CASE("fetch: all is read in order across segments, from memory and from files") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20, 600U),
-                           {{"internal.segment.bytes", "1024"}}));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20, 600U),
+                                {{"internal.segment.bytes", "1024"}}));
     REQUIRE(world.ready);
     world.produce(std::string(50, 'x'), 60);
     // Chunks that the disk would have to be waited for, often.
@@ -367,7 +367,7 @@ TEST_CASE("fetch: all is read in order across segments, from memory and from fil
 }
 
 TEST_CASE("fetch: connections that go while they wait leave nothing behind") {
-    World world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
+    FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     world.produce("a", 5);
     for (int i = 0; i < 5; ++i) {
@@ -388,7 +388,7 @@ TEST_CASE("fetch: connections that go while they wait leave nothing behind") {
 }
 
 TEST_CASE("fetch: a session is never made, so every fetch is whole") {
-    World world;
+    FetchWorld world;
     REQUIRE(world.ready);
     world.produce("a");
     auto request = fetch_of(Offset(0));
@@ -404,7 +404,7 @@ TEST_CASE("fetch: a session is never made, so every fetch is whole") {
 TEST_CASE("fetch: a follower waits for an answer as replica.socket.timeout.ms says") {
     ClusterOptions options;
     options.request_timeout_ms = 500;
-    World world(options);
+    FetchWorld world(options);
     REQUIRE(world.ready);
     // What the leader sends takes longer than request.timeout.ms to arrive.
     sim::LinkOptions slow;
@@ -421,7 +421,7 @@ TEST_CASE("fetch: epochs that a leader took up and wrote nothing in do not hold 
     for (const int to : {2, 1, 2})
         options.script.push_back({seconds(static_cast<std::int64_t>(6 + options.script.size())),
                                   MoveLeader{trial, BrokerId(to)}});
-    World world(options);
+    FetchWorld world(options);
     REQUIRE(world.ready);
     world.produce("a", 3);
     REQUIRE(world.cluster.world.run_until(Instant{} + seconds(9)));

@@ -12,16 +12,16 @@ using protocol::ErrorCode;
 
 namespace {
 
-constexpr int newest = 12;
+constexpr int newest_metadata = 12;
 
 ErrorCode produce(ScriptClient& client, std::size_t line, const std::string& value) {
     const Bytes batch = batch_of({value});
-    const auto answer = client.call(line, produce_of(batch), newest);
+    const auto answer = client.call(line, produce_of(batch), newest_metadata);
     return answer ? only(answer->body).error_code : ErrorCode::unknown_server_error;
 }
 
 std::size_t records_at(ScriptClient& client, std::size_t line) {
-    const auto answer = client.call(line, fetch_of(Offset(0)), newest);
+    const auto answer = client.call(line, fetch_of(Offset(0)), newest_metadata);
     return answer ? records_in(only(answer->body).records).size() : 0;
 }
 
@@ -97,7 +97,8 @@ TEST_CASE("life: readers that wait for ever-more cost nothing while nothing come
         if (event.node == cluster.brokers[0]) ++turns;
     });
     for (int i = 0; i < 20; ++i)
-        client.send(client.connect("broker-1"), fetch_of(Offset(0), false, 60'000, 10'000), newest);
+        client.send(client.connect("broker-1"), fetch_of(Offset(0), false, 60'000, 10'000),
+                    newest_metadata);
     cluster.world.run_for(seconds(30));
     CHECK(turns < 5'000);
     // Each record that comes is looked at once by each of them, and is not enough.
@@ -115,10 +116,10 @@ TEST_CASE("life: a controlled shutdown hands the leadership over and wakes who w
     const std::size_t line = client.connect("broker-1");
     REQUIRE(produce(client, line, "a") == ErrorCode::none);
     const std::size_t reader = client.connect("broker-1");
-    client.send(reader, fetch_of(Offset(1), false, 30'000), newest);
+    client.send(reader, fetch_of(Offset(1), false, 30'000), newest_metadata);
     cluster.world.run_for(milliseconds(100));
     cluster.world.ask_stop(cluster.brokers[0]);
-    const auto woken = client.take<protocol::FetchRequest>(reader, 0, newest, seconds(3));
+    const auto woken = client.take<protocol::FetchRequest>(reader, 0, newest_metadata, seconds(3));
     REQUIRE(woken);
     CHECK(only(woken->body).error_code == ErrorCode::not_leader_or_follower);
     REQUIRE(cluster.world.run_until([&] { return !cluster.world.alive(cluster.brokers[0]); },
@@ -150,7 +151,7 @@ TEST_CASE("life: a directory that fails ends the broker with status 1, a restart
     INFO("what fails: " << what << ", shards " << options.shards);
     cluster.world.set_disk_options(cluster.brokers[0], sick);
     const Bytes batch = batch_of({"lost?"});
-    client.send(line, produce_of(batch), newest);
+    client.send(line, produce_of(batch), newest_metadata);
     REQUIRE(cluster.world.run_until([&] { return !cluster.world.alive(cluster.brokers[0]); },
                                     seconds(20)));
     CHECK(cluster.world.stop_status(cluster.brokers[0]) == 1);
@@ -196,12 +197,12 @@ TEST_CASE("life: a partition whose file is damaged says so and nothing else of t
     REQUIRE(cluster.leader() == BrokerId(1));
     line = client.connect("broker-1");
     const std::size_t waiting = client.connect("broker-1");
-    client.send(waiting, fetch_of(Offset(3), false, 30'000), newest);
+    client.send(waiting, fetch_of(Offset(3), false, 30'000), newest_metadata);
     cluster.world.run_for(milliseconds(50));
-    const auto fetched = client.call(line, fetch_of(Offset(0), false, 5'000), newest);
+    const auto fetched = client.call(line, fetch_of(Offset(0), false, 5'000), newest_metadata);
     REQUIRE(fetched);
     CHECK(only(fetched->body).error_code == ErrorCode::kafka_storage_error);
-    const auto woken = client.take<protocol::FetchRequest>(waiting, 0, newest, seconds(1));
+    const auto woken = client.take<protocol::FetchRequest>(waiting, 0, newest_metadata, seconds(1));
     REQUIRE(woken);
     CHECK(only(woken->body).error_code == ErrorCode::kafka_storage_error);
     CHECK(produce(client, line, "b") == ErrorCode::kafka_storage_error);
@@ -211,7 +212,7 @@ TEST_CASE("life: a partition whose file is damaged says so and nothing else of t
     const Bytes batch = batch_of({"fine"});
     auto other = produce_of(batch);
     other.topic_data[0].name = "more";
-    CHECK(only(client.call(line, other, newest)->body).error_code == ErrorCode::none);
+    CHECK(only(client.call(line, other, newest_metadata)->body).error_code == ErrorCode::none);
     CHECK(cluster.world.alive(cluster.brokers[0]));
 }
 

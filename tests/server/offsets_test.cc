@@ -10,11 +10,11 @@ using protocol::ErrorCode;
 
 namespace {
 
-constexpr int newest = 10;
+constexpr int newest_list_offsets = 10;
 constexpr std::int64_t start = 1'735'689'600'000;
 
-struct World {
-    explicit World(ClusterOptions options = {})
+struct OffsetsWorld {
+    explicit OffsetsWorld(ClusterOptions options = {})
         : cluster(std::move(options)), client(cluster.world) {
         ready = cluster.ready();
         line = client.connect("broker-1");
@@ -26,7 +26,8 @@ struct World {
         REQUIRE(answer);
         REQUIRE(only(answer->body).error_code == ErrorCode::none);
     }
-    protocol::ListOffsetsResponsePartition list(std::int64_t time, int version = newest,
+    protocol::ListOffsetsResponsePartition list(std::int64_t time,
+                                                int version = newest_list_offsets,
                                                 BrokerId replica = no_broker) {
         auto request = list_of(time);
         request.replica_id = replica;
@@ -57,7 +58,7 @@ TEST_CASE("offsets: the ends, times, the greatest time, and tiers that are not t
     options.tail_cache_bytes = GENERATE(0U, 1U << 20);
     options.topic = {{"internal.segment.bytes", "1024"}, {"index.interval.bytes", "100"}};
     options.disk.would_block_rate = 500'000;
-    World world(options);
+    OffsetsWorld world(options);
     REQUIRE(world.ready);
     const LeaderEpoch epoch = world.cluster.partition()->leader_epoch;
     CHECK(world.list(-1) == row(0, -1, epoch));
@@ -79,7 +80,7 @@ TEST_CASE("offsets: the ends, times, the greatest time, and tiers that are not t
 }
 
 TEST_CASE("offsets: a special time is refused by versions that lack it, and unknown ones by all") {
-    World world;
+    OffsetsWorld world;
     REQUIRE(world.ready);
     const auto refused = [&](std::int64_t time, int version) {
         return world.list(time, version).error_code == ErrorCode::unsupported_version;
@@ -91,12 +92,12 @@ TEST_CASE("offsets: a special time is refused by versions that lack it, and unkn
     CHECK_FALSE(refused(-4, 8));
     CHECK(refused(-5, 8));
     CHECK_FALSE(refused(-5, 9));
-    CHECK(refused(-6, newest));
-    CHECK(refused(INT64_MIN, newest));
+    CHECK(refused(-6, newest_list_offsets));
+    CHECK(refused(INT64_MIN, newest_list_offsets));
 }
 
 TEST_CASE("offsets: a client sees what is below the watermark, a replica the whole log") {
-    World world;
+    OffsetsWorld world;
     REQUIRE(world.ready);
     world.produce({"a"}, 0);
     world.cluster.world.cut(world.cluster.brokers[1], world.cluster.brokers[0]);
@@ -104,27 +105,28 @@ TEST_CASE("offsets: a client sees what is below the watermark, a replica the who
     CHECK(world.list(-1).offset == Offset(1));
     CHECK(world.list(-3).offset == no_offset);
     CHECK(world.list(start + 1).offset == no_offset);
-    CHECK(world.list(-1, newest, BrokerId(2)).offset == Offset(2));
-    CHECK(world.list(start + 1, newest, BrokerId(2)).offset == Offset(1));
+    CHECK(world.list(-1, newest_list_offsets, BrokerId(2)).offset == Offset(2));
+    CHECK(world.list(start + 1, newest_list_offsets, BrokerId(2)).offset == Offset(1));
 }
 
 TEST_CASE("offsets: epochs, other leaders, unknown partitions and doubled ones") {
-    World world;
+    OffsetsWorld world;
     REQUIRE(world.ready);
     const LeaderEpoch epoch = world.cluster.partition()->leader_epoch;
     auto request = list_of(-1);
     auto& partition = request.topics[0].partitions[0];
     partition.current_leader_epoch = epoch + 1;
-    CHECK(only(world.client.call(world.line, request, newest)->body).error_code ==
+    CHECK(only(world.client.call(world.line, request, newest_list_offsets)->body).error_code ==
           ErrorCode::unknown_leader_epoch);
     partition.current_leader_epoch = epoch;
-    CHECK(only(world.client.call(world.line, request, newest)->body).error_code == ErrorCode::none);
+    CHECK(only(world.client.call(world.line, request, newest_list_offsets)->body).error_code ==
+          ErrorCode::none);
     const std::size_t other = world.client.connect("broker-3");
-    CHECK(only(world.client.call(other, request, newest)->body).error_code ==
+    CHECK(only(world.client.call(other, request, newest_list_offsets)->body).error_code ==
           ErrorCode::not_leader_or_follower);
     request.topics[0].partitions.push_back(partition);
     request.topics[0].partitions.push_back({PartitionIndex(5), no_leader_epoch, Timestamp(-1)});
-    const auto answer = world.client.call(world.line, request, newest);
+    const auto answer = world.client.call(world.line, request, newest_list_offsets);
     REQUIRE(answer);
     CHECK(answer->body.topics[0].partitions[0].error_code == ErrorCode::none);
     CHECK(answer->body.topics[0].partitions[1].error_code == ErrorCode::invalid_request);
@@ -133,7 +135,7 @@ TEST_CASE("offsets: epochs, other leaders, unknown partitions and doubled ones")
 
 TEST_CASE(
     "offsets: after an election LATEST waits for the watermark to reach the epoch (KIP-207)") {
-    World world;
+    OffsetsWorld world;
     REQUIRE(world.ready);
     world.produce({"a"}, 0);
     // Broker 2 has a record of which it does not know that the watermark has passed it, and when it

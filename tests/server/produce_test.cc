@@ -14,18 +14,18 @@ using protocol::ErrorCode;
 
 namespace {
 
-constexpr int newest = 12;        // the last version with names
-constexpr int newest_by_id = 13;  // with ids
+constexpr int newest_produce = 12;  // the last version with names
+constexpr int newest_by_id = 13;    // with ids
 
-struct World {
-    explicit World(ClusterOptions options = {})
+struct ProduceWorld {
+    explicit ProduceWorld(ClusterOptions options = {})
         : cluster(std::move(options)), client(cluster.world) {
         ready = cluster.ready();
         line = client.connect("broker-1");
     }
     /// Produces one batch and gives what the one partition answered.
     protocol::ProduceResponsePartition produce(const Bytes& batch, std::int16_t acks = -1,
-                                               int version = newest) {
+                                               int version = newest_produce) {
         const auto answer = client.call(line, produce_of(batch, acks, version >= 13), version);
         if (!answer) {
             protocol::ProduceResponsePartition nothing;
@@ -72,11 +72,11 @@ using Values = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("produce: acks 0, 1 and all append; acks 0 is not answered") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     CHECK(world.produce(batch_of({"a", "b"}), -1).base_offset == Offset(0));
     CHECK(world.produce(batch_of({"c"}), 1).base_offset == Offset(2));
-    world.client.send(world.line, produce_of(batch_of({"d"}), 0), newest, false);
+    world.client.send(world.line, produce_of(batch_of({"d"}), 0), newest_produce, false);
     const auto last = world.produce(batch_of({"e"}), -1);
     CHECK(last.error_code == ErrorCode::none);
     CHECK(last.base_offset == Offset(4));
@@ -87,11 +87,11 @@ TEST_CASE("produce: acks 0, 1 and all append; acks 0 is not answered") {
 }
 
 TEST_CASE("produce: with acks 0 an error closes the connection") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     Bytes bad = batch_of({"a"});
     bad.back() ^= 1;
-    world.client.send(world.line, produce_of(bad, 0), newest, false);
+    world.client.send(world.line, produce_of(bad, 0), newest_produce, false);
     CHECK(world.cluster.world.run_until([&] { return world.client.line(world.line).closed; },
                                         seconds(2)));
     CHECK(world.client.line(world.line).frames.empty());
@@ -99,7 +99,7 @@ TEST_CASE("produce: with acks 0 an error closes the connection") {
 
 TEST_CASE(
     "produce: with fewer in sync than min.insync.replicas, acks all is refused and 1 is not") {
-    World world({.topic = {{"min.insync.replicas", "2"}}, .script = {}});
+    ProduceWorld world({.topic = {{"min.insync.replicas", "2"}}, .script = {}});
     REQUIRE(world.ready);
     world.cluster.world.kill(world.cluster.brokers[1]);
     world.cluster.world.kill(world.cluster.brokers[2]);
@@ -114,12 +114,12 @@ TEST_CASE(
 }
 
 TEST_CASE("produce: acks all that followers do not reach in time is told REQUEST_TIMED_OUT") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     world.cluster.world.cut(world.cluster.brokers[1], world.cluster.brokers[0]);
     const Instant before = world.cluster.world.now();
     const auto answer =
-        world.client.call(world.line, produce_of(batch_of({"a"}), -1, false, 300), newest);
+        world.client.call(world.line, produce_of(batch_of({"a"}), -1, false, 300), newest_produce);
     REQUIRE(answer);
     CHECK(only(answer->body).error_code == ErrorCode::request_timed_out);
     CHECK(world.cluster.world.now() - before < milliseconds(500));
@@ -127,10 +127,10 @@ TEST_CASE("produce: acks all that followers do not reach in time is told REQUEST
 }
 
 TEST_CASE("produce: who does not lead says so, and who does") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     const std::size_t line = world.client.connect("broker-2");
-    for (const int version : {3, 9, 10, newest, newest_by_id}) {
+    for (const int version : {3, 9, 10, newest_produce, newest_by_id}) {
         const auto answer = world.client.call(
             line, produce_of(batch_of({"a"}), -1, version >= newest_by_id), version);
         REQUIRE(answer);
@@ -144,17 +144,17 @@ TEST_CASE("produce: who does not lead says so, and who does") {
 }
 
 TEST_CASE("produce: topics and partitions that are not there") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     const Bytes batch = batch_of({"a"});
     auto request = produce_of(batch);
     request.topic_data[0].name = "absent";
-    auto answer = world.client.call(world.line, request, newest);
+    auto answer = world.client.call(world.line, request, newest_produce);
     REQUIRE(answer);
     CHECK(only(answer->body).error_code == ErrorCode::unknown_topic_or_partition);
     request = produce_of(batch);
     request.topic_data[0].partition_data[0].index = PartitionIndex(9);
-    answer = world.client.call(world.line, request, newest);
+    answer = world.client.call(world.line, request, newest_produce);
     CHECK(only(answer->body).error_code == ErrorCode::unknown_topic_or_partition);
     for (const Uuid& id : {uuid_from_halves(1, 2), Uuid{}}) {
         request = produce_of(batch, -1, true);
@@ -166,7 +166,7 @@ TEST_CASE("produce: topics and partitions that are not there") {
 }
 
 TEST_CASE("produce: batches that are unfit are refused with Kafka's errors") {
-    World world({.topic = {{"max.message.bytes", "200"}}, .script = {}});
+    ProduceWorld world({.topic = {{"max.message.bytes", "200"}}, .script = {}});
     REQUIRE(world.ready);
     Bytes corrupt = batch_of({"a"});
     corrupt.back() ^= 1;
@@ -191,7 +191,7 @@ TEST_CASE("produce: batches that are unfit are refused with Kafka's errors") {
 }
 
 TEST_CASE("produce: an idempotent producer's repeats get the old offset, gaps are refused") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     const Bytes first = batch_of({"a", "b"}, from_producer(5, 0, 0));
     CHECK(world.produce(first).base_offset == Offset(0));
@@ -214,20 +214,20 @@ TEST_CASE("produce: an idempotent producer's repeats get the old offset, gaps ar
 }
 
 TEST_CASE("produce: a repeat that is not yet below the watermark waits as the first did") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     world.cluster.world.cut(world.cluster.brokers[1], world.cluster.brokers[0]);
     world.cluster.world.cut(world.cluster.brokers[2], world.cluster.brokers[0]);
     const Bytes batch = batch_of({"a"}, from_producer(5, 0, 0));
-    world.client.send(world.line, produce_of(batch), newest);
+    world.client.send(world.line, produce_of(batch), newest_produce);
     const std::size_t other = world.client.connect("broker-1");
-    world.client.send(other, produce_of(batch), newest);
+    world.client.send(other, produce_of(batch), newest_produce);
     world.cluster.world.run_for(milliseconds(300));
     CHECK_FALSE(world.client.has(world.line, 0));
     CHECK_FALSE(world.client.has(other, 0));
     world.cluster.world.heal_all();
     for (const std::size_t line : {world.line, other}) {
-        const auto answer = world.client.take<protocol::ProduceRequest>(line, 0, newest);
+        const auto answer = world.client.take<protocol::ProduceRequest>(line, 0, newest_produce);
         REQUIRE(answer);
         CHECK(only(answer->body).error_code == ErrorCode::none);
         CHECK(only(answer->body).base_offset == Offset(0));
@@ -235,13 +235,15 @@ TEST_CASE("produce: a repeat that is not yet below the watermark waits as the fi
 }
 
 TEST_CASE("produce: requests that are pipelined are appended and answered in their order") {
-    World world({.shards = 3, .topic = {}, .script = {}});
+    ProduceWorld world({.shards = 3, .topic = {}, .script = {}});
     REQUIRE(world.ready);
     constexpr int count = 40;  // fewer than may be in flight
     for (int i = 0; i < count; ++i)
-        world.client.send(world.line, produce_of(batch_of({"x"}, from_producer(9, 0, i))), newest);
+        world.client.send(world.line, produce_of(batch_of({"x"}, from_producer(9, 0, i))),
+                          newest_produce);
     for (std::size_t i = 0; i < count; ++i) {
-        const auto answer = world.client.take<protocol::ProduceRequest>(world.line, i, newest);
+        const auto answer =
+            world.client.take<protocol::ProduceRequest>(world.line, i, newest_produce);
         REQUIRE(answer);
         CHECK(only(answer->body).error_code == ErrorCode::none);
         CHECK(only(answer->body).base_offset == Offset(static_cast<std::int64_t>(i)));
@@ -249,7 +251,7 @@ TEST_CASE("produce: requests that are pipelined are appended and answered in the
 }
 
 TEST_CASE("produce: with log append time, the broker's clock is in the batch and the answer") {
-    World world({.topic = {{"message.timestamp.type", "LogAppendTime"}}, .script = {}});
+    ProduceWorld world({.topic = {{"message.timestamp.type", "LogAppendTime"}}, .script = {}});
     REQUIRE(world.ready);
     const auto answer = world.produce(batch_of({"a", "b"}, {}, Timestamp(1000)));
     CHECK(answer.error_code == ErrorCode::none);
@@ -264,7 +266,7 @@ TEST_CASE("produce: with log append time, the broker's clock is in the batch and
 }
 
 TEST_CASE("produce: a compression.type of the topic's own writes the records anew") {
-    World world({.topic = {{"compression.type", "lz4"}}, .script = {}});
+    ProduceWorld world({.topic = {{"compression.type", "lz4"}}, .script = {}});
     REQUIRE(world.ready);
     const std::string value(500, 'v');
     CHECK(
@@ -284,7 +286,7 @@ TEST_CASE("produce: several topics and partitions in one request, each with its 
                    .assignments = {{BrokerId(1)}, {BrokerId(2)}, {BrokerId(1), BrokerId(2)}},
                    .configs = {}};
     const auto shards = GENERATE(env::ShardIndex{1}, env::ShardIndex{3});
-    World world({.shards = shards, .topic = {}, .script = {}, .more_topics = {more}});
+    ProduceWorld world({.shards = shards, .topic = {}, .script = {}, .more_topics = {more}});
     REQUIRE(world.ready);
     const Bytes good = batch_of({"good"});
     Bytes bad = good;
@@ -296,7 +298,7 @@ TEST_CASE("produce: several topics and partitions in one request, each with its 
     topic.partition_data.push_back({PartitionIndex(2), protocol::Records::of(bad)});
     topic.partition_data.push_back({PartitionIndex(3), protocol::Records::of(good)});
     request.topic_data.push_back(topic);
-    const auto answer = world.client.call(world.line, request, newest);
+    const auto answer = world.client.call(world.line, request, newest_produce);
     REQUIRE(answer);
     REQUIRE((*answer)->responses.size() == 2);
     CHECK(only(answer->body).error_code == ErrorCode::none);
@@ -312,7 +314,7 @@ TEST_CASE("produce: several topics and partitions in one request, each with its 
 }
 
 TEST_CASE("producer ids: no two are equal, on any broker, before or after a restart") {
-    World world({.shards = 2, .topic = {}, .script = {}});
+    ProduceWorld world({.shards = 2, .topic = {}, .script = {}});
     REQUIRE(world.ready);
     protocol::InitProducerIdRequest request;
     request.transactional_id = std::nullopt;
@@ -343,7 +345,7 @@ TEST_CASE("producer ids: no two are equal, on any broker, before or after a rest
 }
 
 TEST_CASE("producer ids: what Kafka refuses is refused") {
-    World world;
+    ProduceWorld world;
     REQUIRE(world.ready);
     protocol::InitProducerIdRequest request;
     request.transactional_id = "";

@@ -94,7 +94,7 @@ bool search_sees_each_operation(Slip slip) {
 /// A log is lost with its sole member's disk, and billed (ledger_test.cc).
 std::string judged_loss(Slip slip) {
     using namespace stage;
-    Stage stage({.elr = false, .slip = slip});
+    stage::Stage stage({.elr = false, .slip = slip});
     stage.open({a, b});
     stage.promise({a, b}, 0);
     stage.commit(a, 0, {a}, {}, Cause::broker_fenced);
@@ -142,7 +142,7 @@ TEST_CASE("harness:judge: a fact that does not reach the monitors is noticed") {
 
 TEST_CASE("harness:judge: a power loss of a dead process that costs nothing is no evidence") {
     using namespace stage;
-    Stage stage;
+    stage::Stage stage;
     stage.open({a, b});
     stage.append(a, 0, 0);
     stage.answer(a, 0, 0, 1);

@@ -10,7 +10,7 @@
 namespace klamm::sim {
 namespace {
 
-PlanOptions options_of(Profile profile, Duration length) {
+PlanOptions plan_options(Profile profile, Duration length) {
     PlanOptions options;
     options.profile = profile;
     options.length = length;
@@ -19,7 +19,7 @@ PlanOptions options_of(Profile profile, Duration length) {
 
 TEST_CASE("run: calm ones pass, acknowledge records and read them back") {
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        const RunPlan plan = make_plan(seed, options_of(Profile::calm, seconds(10)));
+        const RunPlan plan = make_plan(seed, plan_options(Profile::calm, seconds(10)));
         const RunResult result = run_plan(plan);
         INFO(to_text(plan, result));
         CHECK(result.verdict == Verdict::passed);
@@ -32,7 +32,7 @@ TEST_CASE("run: calm ones pass, acknowledge records and read them back") {
 }
 
 TEST_CASE("run: the same plan has the same hash, bill and counts, watched or not") {
-    const RunPlan plan = make_plan(21, options_of(Profile::storm, seconds(15)));
+    const RunPlan plan = make_plan(21, plan_options(Profile::storm, seconds(15)));
     const RunResult one = run_plan(plan);
     std::uint64_t events = 0;
     std::uint64_t facts = 0;
@@ -55,7 +55,7 @@ TEST_CASE("run: every fault kind hits something in some storm, or on some bad di
     std::array<std::uint64_t, fault_kind_count> fired{};
     std::uint64_t red = 0;
     const auto run = [&](std::uint64_t seed, Profile profile) {
-        const RunResult result = run_plan(make_plan(seed, options_of(profile, seconds(30))));
+        const RunResult result = run_plan(make_plan(seed, plan_options(profile, seconds(30))));
         for (std::size_t i = 0; i < fault_kind_count; ++i) {
             fired[i] += result.fired[i];
             CHECK(result.fired[i] <= result.planned[i]);
@@ -73,7 +73,7 @@ TEST_CASE("run: every fault kind hits something in some storm, or on some bad di
 }
 
 TEST_CASE("run: a core that is kept broken is a liveness failure") {
-    const RunPlan plan = make_plan(2, options_of(Profile::calm, seconds(5)));
+    const RunPlan plan = make_plan(2, plan_options(Profile::calm, seconds(5)));
     RunHooks hooks;
     hooks.keep_down = {0, 1, 2};
     const RunResult result = run_plan(plan, hooks);
@@ -84,7 +84,7 @@ TEST_CASE("run: a core that is kept broken is a liveness failure") {
 }
 
 TEST_CASE("run: a log that is always being written to is no want of liveness") {
-    RunPlan plan = make_plan(2, options_of(Profile::calm, seconds(5)));
+    RunPlan plan = make_plan(2, plan_options(Profile::calm, seconds(5)));
     plan.workload.producers.resize(1);
     plan.workload.consumers.clear();
     workload::ProducerWorkload& producer = plan.workload.producers[0];
@@ -105,7 +105,7 @@ TEST_CASE("run: a log that is always being written to is no want of liveness") {
 }
 
 TEST_CASE("run: acks=all answered after the local append is found within a few seeds") {
-    PlanOptions options = options_of(Profile::storm, seconds(20));
+    PlanOptions options = plan_options(Profile::storm, seconds(20));
     options.plant = Bug::acks_all_like_one;
     bool found = false;
     for (std::uint64_t seed = 1; seed <= 5 && !found; ++seed) {
@@ -128,7 +128,7 @@ TEST_CASE("run: acks=all answered after the local append is found within a few s
 TEST_CASE("run: other luck is another run of the same plan, and the same each time") {
     PlanEdits edits;
     edits.luck = 3;
-    const RunPlan plan = make_plan(2, options_of(Profile::storm, seconds(6)));
+    const RunPlan plan = make_plan(2, plan_options(Profile::storm, seconds(6)));
     const RunPlan lucky = with_edits(plan, edits);
     CHECK(lucky.faults == plan.faults);
     const RunResult one = run_plan(lucky);
@@ -140,14 +140,14 @@ TEST_CASE("run: other luck is another run of the same plan, and the same each ti
 TEST_CASE("run: one that does nothing is a harness error") {
     RunHooks hooks;
     hooks.events_max = 1'000;
-    const RunPlan plan = make_plan(1, options_of(Profile::calm, seconds(10)));
+    const RunPlan plan = make_plan(1, plan_options(Profile::calm, seconds(10)));
     const RunResult result = run_plan(plan, hooks);
     CHECK(result.verdict == Verdict::harness_error);
     CHECK_FALSE(result.complaint.empty());
 }
 
 TEST_CASE("report: it ends in the hash and the replay line") {
-    const RunPlan plan = make_plan(6, options_of(Profile::weather, seconds(5)));
+    const RunPlan plan = make_plan(6, plan_options(Profile::weather, seconds(5)));
     const RunResult result = run_plan(plan);
     const std::string text = to_text(plan, result);
     const std::string end = "\nreplay klamm replay " + to_token(plan) + "\n";
