@@ -365,7 +365,13 @@ class Emitter:
                     write = self.write_function(struct, 'encode', '')
                     cut = write.index('{\n') + 2
                     write = write[:cut].replace('[[maybe_unused]] int', 'int') + limits + write[cut:]
-                    parts += [write, self.read_function(struct, 'decode', '')]
+                    read = self.read_function(struct, 'decode', '')
+                    if message.kind == 'request':
+                        # Kafka reads what it knows and stops there, and a client has come to rely on it: librdkafka
+                        # 2.16 asks for all topics with three bytes too many.
+                        read = read.removesuffix('}\n') + '    r.bytes(r.remaining());\n}\n'
+                        read = read.replace('[[maybe_unused]] Reader& r', 'Reader& r')
+                    parts += [write, read]
                 else:
                     parts += [self.write_function(struct), self.read_function(struct)]
         includes = [f'"{self.include}/{stem}.h"' for stem in by_stem]

@@ -1,7 +1,9 @@
 #include "tests/protocol/golden_rows.h"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -100,6 +102,25 @@ std::vector<GoldenRow> golden_rows(const std::string& path) {
         auto row = Json(line).members();
         rows.push_back({std::stoi(row.at("version")), from_hex(unquoted(row["header"])),
                         from_hex(unquoted(row.at("bytes"))), row.at("values"), row["newest"]});
+    }
+    return rows;
+}
+
+std::vector<ClientRow> client_rows() {
+    std::vector<ClientRow> rows;
+    const std::string folder = std::string(KLAMM_SOURCE_DIR) + "/tests/golden/clients";
+    std::set<std::filesystem::path> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        paths.insert(entry.path());
+    for (const auto& path : paths) {
+        std::ifstream file(path);
+        for (std::string line; std::getline(file, line);) {
+            auto row = Json(line).members();
+            rows.push_back({path.stem().string(), std::stoi(row.at("key")),
+                            std::stoi(row.at("version")), from_hex(unquoted(row.at("request"))),
+                            from_hex(row.at("response") == "null" ? std::string()
+                                                                  : unquoted(row.at("response")))});
+        }
     }
     return rows;
 }

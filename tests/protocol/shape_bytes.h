@@ -1,6 +1,6 @@
 #pragma once
-// A second way between a message's bytes and its values, from the schema as data
-// (core/protocol/shape.h): bytes of drawn values, and the values of any bytes as text. What the
+// A second way from a message's bytes to its values, from the schema as data
+// (core/protocol/shape.h), as tests/support/drawn_message.h is from values to bytes. What the
 // generated codecs do is held against it, for every message at once.
 //
 // The text is canonical: an object's names in order of the alphabet, in small letters without
@@ -13,10 +13,6 @@
 #include "core/protocol/shape.h"
 
 namespace klamm::protocol::test {
-
-/// The body of a message of this version, every field with a drawn value, tagged fields and null
-/// now and then.
-Bytes drawn_bytes(const MessageInfo& info, int version, std::uint64_t seed);
 
 /// The values of a message's body; nullopt when the body is none.
 std::optional<std::string> text_of(const MessageInfo& info, ByteView bytes, int version);
