@@ -282,7 +282,12 @@ void Broker::take(env::Listed& event) {
 
 // --- events of the network
 
-void Broker::take(env::Accepted& event) { requests_.accepted(event); }
+void Broker::take(env::Accepted& event) {
+    // As Kafka, whose ports open when the broker has caught up with the metadata: before, it would
+    // tell clients that their topics are not there.
+    if (!context_.caught_up) return context_.env().network().close(event.connection);
+    requests_.accepted(event);
+}
 
 void Broker::take(env::Connected& event) {
     if (first_shard() && (link_.connected(event) || forwarder_.connected(event))) return;
