@@ -131,6 +131,16 @@ FetchDecision LeaderState::on_follower_fetch(const Turn& turn, const ClusterImag
     return decision;
 }
 
+Offset LeaderState::low_watermark(const ClusterImage& image) const {
+    Offset least = log_.start;
+    for (const auto& [id, remote] : remotes_) {
+        const metadata::BrokerImage* broker = image.broker(id);
+        // Whoever is down will learn the log start with its first fetch.
+        if (broker != nullptr && broker->active()) least = std::min(least, remote.log_start);
+    }
+    return least;
+}
+
 void LeaderState::record_fetch(const Turn& turn, const FollowerFetch& fetch,
                                RemoteReplica& remote) {
     // Caught up at this fetch, if it asks for what is beyond our end; else at the one before, if it

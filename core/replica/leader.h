@@ -155,6 +155,9 @@ class LeaderState {
     [[nodiscard]] std::optional<ErrorCode> acks_all_answer(const Turn& turn, Offset required) const;
     /// Whether acks=1 may be answered: with flush.messages=1 only when it is flushed.
     [[nodiscard]] bool acks_one_satisfied(const Turn& turn, Offset required) const;
+    /// The least log start of this replica and of those whose brokers are up: what DeleteRecords
+    /// waits for (KIP-107).
+    [[nodiscard]] Offset low_watermark(const metadata::ClusterImage& image) const;
     /// ListOffsets(LATEST) for a consumer: offset_not_available until the watermark has reached the
     /// epoch's start (KIP-207).
     [[nodiscard]] LatestAnswer latest() const;

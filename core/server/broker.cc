@@ -367,6 +367,32 @@ void Broker::on(CutNow now) {
     if (ReplicaHost* host = hosts_.find(now.partition)) host->on(now);
 }
 
+void Broker::on(DeleteRecordsCommand command) {
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->delete_records(command);
+    context_.post(
+        command.reply.shard,
+        DeleteRecordsOutcome{.reply = command.reply, .error = ErrorCode::not_leader_or_follower});
+}
+
+void Broker::on(LogDirCommand command) {
+    LogDirOutcome outcome;
+    outcome.reply = command.reply;
+    outcome.path = context_.settings.log_dirs.at(context_.env().shard());
+    outcome.offline = !directory_ || directory_->phase() == storage::DirectoryPhase::offline;
+    if (const auto space = context_.env().disk().space(); space.ok())
+        outcome.usable_bytes = static_cast<std::int64_t>(*space);
+    for (const auto& [partition, host] : hosts_.hosts()) {
+        if (command.wanted && std::find(command.wanted->begin(), command.wanted->end(),
+                                        partition) == command.wanted->end())
+            continue;
+        const storage::PartitionLog& log = host->log();
+        if (!log.opened()) continue;
+        outcome.rows.push_back({partition, host->topic(), log.size_bytes(),
+                                std::max<std::int64_t>(0, host->high_watermark() - log.log_end())});
+    }
+    context_.post(command.reply.shard, std::move(outcome));
+}
+
 // --- between events
 
 void Broker::release_pins() {
@@ -402,6 +428,7 @@ void Broker::tick() {
         if (names_awaited_) open_partitions();
         if (directory_->doomed_due() <= context_.now()) directory_->remove_doomed(context_.env());
     }
+    look_after_logs();
     if (context_.now() >= checkpoint_due_ &&
         directory_->phase() == storage::DirectoryPhase::ready) {
         directory_->checkpoint(context_.env());
@@ -409,6 +436,39 @@ void Broker::tick() {
             context_.now() +
             milliseconds(context_.settings.options.replica_high_watermark_checkpoint_interval_ms);
     }
+}
+
+/// Retention and cleaning, when their time has come. No alarm is set for them: checkpoints come
+/// often enough.
+void Broker::look_after_logs() {
+    if (!directory_ || directory_->phase() != storage::DirectoryPhase::ready) return;
+    const config::BrokerOptions& options = context_.settings.options;
+    const Instant now = context_.now();
+    if (now >= retention_due_) {
+        if (retention_due_ > Instant{0})
+            for (const auto& [partition, host] : hosts_.hosts())
+                if (host->retain()) static_cast<void>(hosts_.find(partition));  // looks at it
+        retention_due_ = now + milliseconds(options.log_retention_check_interval_ms);
+    }
+    if (!options.log_cleaner_enable || now < cleaner_due_) return;
+    if (cleaning_) {
+        const ReplicaHost* host = hosts_.contains(*cleaning_) ? hosts_.find(*cleaning_) : nullptr;
+        if (host != nullptr && host->cleaning()) return;
+        cleaning_.reset();
+    }
+    // The dirtiest first; what has waited for too long before that.
+    std::pair<bool, std::int64_t> most{false, -1};
+    std::optional<TopicPartition> chosen;
+    for (const auto& [partition, host] : hosts_.hosts()) {
+        const auto range = host->cleanable();
+        if (!range || std::pair(range->overdue, range->dirty_ratio()) <= most) continue;
+        most = {range->overdue, range->dirty_ratio()};
+        chosen = partition;
+    }
+    if (chosen && hosts_.find(*chosen)->clean())
+        cleaning_ = chosen;
+    else
+        cleaner_due_ = now + milliseconds(options.log_cleaner_backoff_ms);
 }
 
 void Broker::set_alarm() {

@@ -81,6 +81,10 @@ class Broker final : public env::Node {
     void on(ProducerIdsCommand command);
     void on(ProducerIdsOutcome outcome) { requests_.on(outcome); }
     void on(CutNow now);
+    void on(DeleteRecordsCommand command);
+    void on(DeleteRecordsOutcome outcome) { requests_.on(outcome); }
+    void on(LogDirCommand command);
+    void on(LogDirOutcome outcome) { requests_.on(std::move(outcome)); }
     void on(RemoveNow now);
     void on(ForwardCommand command);
     void on(ForwardOutcome outcome) { requests_.on(std::move(outcome)); }
@@ -99,6 +103,7 @@ class Broker final : public env::Node {
     void maybe_start_link();
     void maybe_close();
     void release_pins();
+    void look_after_logs();
     void tick();
     void set_alarm();
     [[nodiscard]] bool first_shard() const { return context_.env().shard() == 0; }
@@ -110,8 +115,11 @@ class Broker final : public env::Node {
     Partitions hosts_;
     std::map<BrokerId, Fetcher> fetchers_;
     Instant checkpoint_due_ = instant_never;
-    std::map<TopicPartition, bool> going_;  // let go, not removed yet; true: set aside
-    bool names_awaited_ = false;            // a partition waits for its name
+    Instant retention_due_{0};
+    Instant cleaner_due_{0};
+    std::optional<TopicPartition> cleaning_;  // one log at a time
+    std::map<TopicPartition, bool> going_;    // let go, not removed yet; true: set aside
+    bool names_awaited_ = false;              // a partition waits for its name
     bool strays_looked_for_ = false;
     Instant alarm_ = instant_never;
     Stage stage_ = Stage::starting;

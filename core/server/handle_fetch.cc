@@ -48,6 +48,7 @@ void Requests::handle_fetch(Incoming request) {
                 part.command.last_fetched_epoch = partition.last_fetched_epoch;
                 part.command.follower = pending.from_follower ? follower : no_broker;
                 part.command.follower_epoch = follower_epoch;
+                part.command.follower_log_start = partition.log_start_offset;
             } else {
                 part.outcome = ReadOutcome{};
                 part.outcome->error = error;

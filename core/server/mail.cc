@@ -54,6 +54,17 @@ struct Digest {
     std::uint64_t operator()(const EpochEndOutcome& v) const {
         return fold(fold(fold(seed, v.reply), static_cast<std::int64_t>(v.error)), v.end.value);
     }
+    std::uint64_t operator()(const DeleteRecordsCommand& v) const {
+        return fold(fold(fold(seed, v.reply), v.partition), v.offset.value);
+    }
+    std::uint64_t operator()(const DeleteRecordsOutcome& v) const {
+        return fold(fold(fold(seed, v.reply), static_cast<std::int64_t>(v.error)),
+                    v.low_watermark.value);
+    }
+    std::uint64_t operator()(const LogDirCommand& v) const { return fold(seed, v.reply); }
+    std::uint64_t operator()(const LogDirOutcome& v) const {
+        return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.rows.size()));
+    }
     std::uint64_t operator()(const ImageArrived& v) const {
         return fold(fold(seed, v.image->offset()), v.broker_epoch.value);
     }

@@ -62,6 +62,7 @@ struct ReadCommand {
     bool recheck = false;
     BrokerId follower = no_broker;
     BrokerEpoch follower_epoch = no_broker_epoch;
+    Offset follower_log_start{0};
 };
 struct ReadOutcome {
     ReplyTo reply;
@@ -129,6 +130,39 @@ struct EpochEndOutcome {
     ErrorCode error = ErrorCode::none;
     LeaderEpoch epoch = no_leader_epoch;
     Offset end = no_offset;
+};
+
+/// Raises the log start to `offset` (-1: the high watermark) and answers when every live replica
+/// has done so, or at the deadline.
+struct DeleteRecordsCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    Offset offset = no_offset;
+    Instant deadline;
+};
+struct DeleteRecordsOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    Offset low_watermark = no_offset;
+};
+
+/// What is in a shard's log directory: all of it, or what of `wanted` is there.
+struct LogDirCommand {
+    ReplyTo reply;
+    std::optional<std::vector<TopicPartition>> wanted;
+};
+struct LogDirOutcome {
+    struct Row {
+        TopicPartition partition;
+        std::string topic;
+        std::uint64_t bytes = 0;
+        std::int64_t lag = 0;  // of the log end behind the high watermark
+    };
+    ReplyTo reply;
+    std::string path;
+    bool offline = false;
+    std::vector<Row> rows;
+    std::int64_t usable_bytes = -1;  // -1: not known
 };
 
 /// A newer image of the cluster, from the shard that follows the metadata log to all shards.
@@ -235,7 +269,8 @@ using MailValue =
                  OffsetCommand, OffsetOutcome, EpochEndCommand, EpochEndOutcome, ImageArrived,
                  AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
                  LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow,
-                 ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow>;
+                 ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow,
+                 DeleteRecordsCommand, DeleteRecordsOutcome, LogDirCommand, LogDirOutcome>;
 
 /// A MailValue on its way between shards.
 class ShardMail final : public env::Parcel {

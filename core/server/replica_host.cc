@@ -16,8 +16,7 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
       topic_(std::move(topic)),
       name_(partition_name(topic_, partition.partition)) {
     high_watermark_ = directory_.checkpointed_high_watermark(name_).value_or(Offset(0));
-    const auto config = log_config(context_, topic_options(context_, partition_.topic));
-    log_ = &directory_.open_log(context_.env(), partition_, name_, config,
+    log_ = &directory_.open_log(context_.env(), partition_, name_, configured(),
                                 context_.image->partition(partition_)->leader_epoch);
 }
 
@@ -53,7 +52,7 @@ void ReplicaHost::follow_image() {
     if (!ready()) return;
     const metadata::PartitionImage* state = context_.image->partition(partition_);
     if (state == nullptr) return;
-    log_->set_config(log_config(context_, topic_options(context_, partition_.topic)));
+    log_->set_config(configured());
     if (state->leader == context_.self())
         lead(*state);
     else
@@ -103,6 +102,7 @@ void ReplicaHost::stop_leading() {
     for (const replica::ProduceSettled& row : produces_.fail_all()) answer(row);
     for (const auto& [end, produced] : std::exchange(weak_, {}))
         answer_produce(produced, ErrorCode::not_leader_or_follower, 1);
+    fail_deletions(ErrorCode::not_leader_or_follower);
     role_ = std::monostate();
     sent_.reset();
     resend_ = {};
@@ -202,6 +202,8 @@ void ReplicaHost::tick() {
         stop_leading();
         wake_all_readers();
     }
+    if (log_->deleted_due() <= now) log_->remove_deleted(context_.env());
+    if (!deletions_.empty()) settle_deletions();
     for (const replica::ProduceSettled& row : produces_.expire(now)) answer(row);
     for (const replica::ReplyToken token : readers_.take_expired(now)) {
         const auto row = watching_.extract(token);
@@ -221,6 +223,8 @@ Instant ReplicaHost::deadline_min() const {
     if (leaving_) return instant_never;
     Instant first = std::min(produces_.deadline_min(), readers_.deadline_min());
     first = std::min(first, resend_.deadline_min());
+    first = std::min(first, log_->deleted_due());
+    for (const Deletion& row : deletions_) first = std::min(first, row.deadline);
     if (leader() != nullptr && ready())
         first = std::min(
             first,

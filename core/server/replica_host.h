@@ -58,6 +58,17 @@ class ReplicaHost {
     Next on_fetched(const replica::FetchAnswer& answer, const Buffer& records);
     void on_leader_ends(Offset start, Offset end);
 
+    // --- upkeep (replica_upkeep.cc)
+    void delete_records(const DeleteRecordsCommand& command);
+    /// Deletes what retention no longer keeps; whether anything went.
+    bool retain();
+    /// What its cleaning would find now, when one is due.
+    [[nodiscard]] std::optional<log::CleanRange> cleanable() const;
+    /// Begins it; whether it did.
+    bool clean();
+    [[nodiscard]] bool cleaning() const { return log_->cleaning(); }
+    [[nodiscard]] const std::string& topic() const { return topic_; }
+
     void tick();
     [[nodiscard]] Instant deadline_min() const;
 
@@ -81,6 +92,15 @@ class ReplicaHost {
         bool duplicate;
     };
 
+    struct Deletion {  // a DeleteRecords that waits for the other replicas' log starts
+        ReplyTo reply;
+        Offset required;
+        Instant deadline;
+    };
+
+    [[nodiscard]] storage::LogConfig configured() const;
+    void settle_deletions();
+    void fail_deletions(ErrorCode error);
     [[nodiscard]] replica::LogEnds ends() const;
     [[nodiscard]] replica::LeaderSettings settings() const;
     [[nodiscard]] const replica::LeaderState* leader() const {
@@ -161,6 +181,7 @@ class ReplicaHost {
     std::map<storage::ReadTicket, OffsetCommand> lookups_;  // the same
     std::optional<replica::IsrProposal> sent_;              // the proposal that the controller has
     TimerQueue<replica::IsrProposal> resend_;
+    std::vector<Deletion> deletions_;
     Instant lag_check_{0};
 };
 

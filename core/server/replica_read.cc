@@ -53,7 +53,7 @@ void ReplicaHost::read_as_follower(const ReadCommand& command, ReadOutcome& outc
         .current_leader_epoch = command.current_epoch,
         .fetch_offset = command.offset,
         .last_fetched_epoch = command.last_fetched_epoch,
-        .log_start = Offset(0),
+        .log_start = command.follower_log_start,
         .epoch_end = asks_epoch ? log_->epoch_cache().end_offset_for(command.last_fetched_epoch,
                                                                      log_->log_end())
                                 : log::EpochEnd{}};
@@ -71,6 +71,7 @@ void ReplicaHost::read_as_follower(const ReadCommand& command, ReadOutcome& outc
         outcome.diverging_end = decision.diverging->end;
     }
     apply(decision.effects);
+    settle_deletions();
 }
 
 bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset limit) {

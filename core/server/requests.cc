@@ -55,6 +55,11 @@ void Requests::dispatch(const net::Request& request) {
         case protocol::ApiKey::list_config_resources: return handle_list_config_resources(incoming);
         case protocol::ApiKey::describe_topic_partitions:
             return handle_describe_topic_partitions(incoming);
+        case protocol::ApiKey::delete_records: return handle_delete_records(std::move(incoming));
+        case protocol::ApiKey::describe_log_dirs:
+            return handle_describe_log_dirs(std::move(incoming));
+        case protocol::ApiKey::alter_replica_log_dirs:
+            return handle_alter_replica_log_dirs(incoming);
         case protocol::ApiKey::create_topics:
         case protocol::ApiKey::delete_topics:
         case protocol::ApiKey::create_partitions:

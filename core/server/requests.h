@@ -13,6 +13,9 @@
 #include "core/base/timer_queue.h"
 #include "core/net/inbound.h"
 #include "core/protocol/frame.h"
+#include "core/protocol/messages/alter_replica_log_dirs.h"
+#include "core/protocol/messages/delete_records.h"
+#include "core/protocol/messages/describe_log_dirs.h"
 #include "core/protocol/messages/fetch.h"
 #include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/list_offsets.h"
@@ -55,6 +58,8 @@ class Requests {
     void on(const EpochEndOutcome& outcome);
     void on(const ProducerIdsOutcome& outcome);
     void on(ForwardOutcome outcome);
+    void on(const DeleteRecordsOutcome& outcome);
+    void on(LogDirOutcome outcome);
 
     void tick();
     [[nodiscard]] Instant deadline_min() const { return fetch_timers_.deadline_min(); }
@@ -63,8 +68,8 @@ class Requests {
     [[nodiscard]] const net::Inbound& inbound() const { return inbound_; }
     /// Requests that are not answered yet.
     [[nodiscard]] std::size_t waiting() const {
-        return produces_.size() + fetches_.size() + offsets_.size() + epoch_ends_.size() +
-               producer_ids_.size() + forwards_.size();
+        return deletions_.size() + log_dirs_.size() + produces_.size() + fetches_.size() +
+               offsets_.size() + epoch_ends_.size() + producer_ids_.size() + forwards_.size();
     }
     /// A file range is about to be cut: no fetch that waits may send it.
     void drop_holding(net::Pin pin);
@@ -120,6 +125,17 @@ class Requests {
         std::vector<Part> parts;
         std::size_t outstanding = 0;
     };
+    struct PendingDeletions {
+        Incoming request;
+        protocol::DeleteRecordsResponse response;
+        std::vector<Part> parts;
+        std::size_t outstanding = 0;
+    };
+    struct PendingLogDirs {
+        Incoming request;
+        std::vector<LogDirOutcome> outcomes;  // by shard
+        std::size_t outstanding = 0;
+    };
     struct PendingProducerId {
         Incoming request;
     };
@@ -136,6 +152,9 @@ class Requests {
     void handle_describe_cluster(const Incoming& request);
     void handle_list_config_resources(const Incoming& request);
     void handle_describe_topic_partitions(const Incoming& request);
+    void handle_delete_records(Incoming request);
+    void handle_describe_log_dirs(Incoming request);
+    void handle_alter_replica_log_dirs(const Incoming& request);
     /// To the active controller, as it is.
     void handle_forwarded(Incoming request);
     /// What a topic that is not there is answered with; asks for it where that is allowed.
@@ -151,6 +170,7 @@ class Requests {
     void answer_fetch(std::uint64_t id, PendingFetch& pending);
     void finish_offsets(std::uint64_t id);
     void finish_epoch_ends(std::uint64_t id);
+    void finish_deletions(std::uint64_t id);
     void answer_producer_id(const Incoming& request, ErrorCode error, ProducerId id);
 
     /// The partition that a request names; nothing when the image has none such.
@@ -180,6 +200,8 @@ class Requests {
     std::map<std::uint64_t, PendingEpochEnds> epoch_ends_;
     std::map<std::uint64_t, PendingProducerId> producer_ids_;
     std::map<std::uint64_t, Incoming> forwards_;
+    std::map<std::uint64_t, PendingDeletions> deletions_;
+    std::map<std::uint64_t, PendingLogDirs> log_dirs_;
     TimerQueue<std::uint64_t> fetch_timers_;
     // Producer ids of the block in hand, [next, end).
     ProducerId producer_id_next_{0};

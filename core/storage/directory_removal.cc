@@ -34,6 +34,8 @@ void PartitionLog::discard(env::Disk& disk) {
         for (Segment& segment : recovery_->segments) close_segment(disk, segment);
     recovery_.reset();
     rescan_.reset();
+    if (cleaning_) cleaning_->discard(disk);
+    cleaning_.reset();
     for (Segment& segment : segments_) close_segment(disk, segment);
     for (Deleted& one : deleted_) close_segment(disk, one.segment);
     segments_.clear();

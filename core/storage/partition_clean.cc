@@ -134,6 +134,8 @@ void PartitionLog::swap_in(const Turn& turn, const log::SegmentGroup& group) {
     for (auto old = first; old != last; ++old) deleted_.push_back({std::move(*old), due});
     *first = std::move(cleaning_->cleaned);
     segments_.erase(first + 1, last);
+    // It may hold what was cleaned away; what is read is to be what is kept.
+    tail_.clear();
 }
 
 void PartitionLog::give_up_cleaning(env::Disk& disk) {

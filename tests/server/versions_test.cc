@@ -96,6 +96,10 @@ TEST_CASE("versions: every advertised version of every API answers, and only tho
                     CHECK(only(answer->body).error_code == ErrorCode::none);
                     break;
                 }
+                // In each version: tests/server/log_admin_test.cc.
+                case ApiKey::delete_records:
+                case ApiKey::describe_log_dirs:
+                case ApiKey::alter_replica_log_dirs:
                 // In each version: tests/server/topics_test.cc.
                 case ApiKey::create_topics:
                 case ApiKey::delete_topics:
