@@ -15,7 +15,11 @@ constexpr storage::TokenOwner token_owner_end = 1U << 31;
 }  // namespace
 
 Broker::Broker(BrokerSettings settings)
-    : context_(std::move(settings)), requests_(context_), link_(context_), forwarder_(context_) {}
+    : context_(std::move(settings)),
+      requests_(context_),
+      groups_(context_, hosts_),
+      link_(context_),
+      forwarder_(context_) {}
 
 Broker::~Broker() = default;
 
@@ -143,6 +147,7 @@ void Broker::on(ImageArrived arrived) {
                               std::forward_as_tuple(context_, hosts_, id, endpoint));
     }
     hosts_.follow_image();
+    groups_.follow_image();
     const metadata::BrokerImage* self = context_.image->broker(context_.self());
     if (first_shard() && !told_serving_ && self != nullptr && self->active() &&
         self->epoch == context_.broker_epoch) {
@@ -412,6 +417,7 @@ void Broker::tick() {
     check_directory();
     requests_.tick();
     hosts_.tick(context_.now());
+    groups_.tick();
     if (first_shard()) {
         link_.tick();
         if (forwarder_.take_doubt()) link_.doubt_controller(forwarder_.controller());
@@ -474,7 +480,7 @@ void Broker::look_after_logs() {
 void Broker::set_alarm() {
     Instant first = std::min(requests_.deadline_min(), checkpoint_due_);
     if (directory_) first = std::min(first, directory_->doomed_due());
-    first = std::min(first, hosts_.deadline_min());
+    first = std::min({first, hosts_.deadline_min(), groups_.deadline_min()});
     for (const auto& [leader, fetcher] : fetchers_) first = std::min(first, fetcher.deadline_min());
     if (first_shard()) first = std::min({first, link_.deadline_min(), forwarder_.deadline_min()});
     if (first == alarm_) return;

@@ -17,6 +17,7 @@
 #include "core/server/controller_link.h"
 #include "core/server/fetcher.h"
 #include "core/server/forwarder.h"
+#include "core/server/group_host.h"
 #include "core/server/partitions.h"
 #include "core/server/pins.h"
 #include "core/server/requests.h"
@@ -38,6 +39,7 @@ class Broker final : public env::Node {
     [[nodiscard]] const Partitions& partitions() const { return hosts_; }
     [[nodiscard]] const Requests& requests() const { return requests_; }
     [[nodiscard]] const Pins& pins() const { return pins_; }
+    [[nodiscard]] const GroupHost& groups() const { return groups_; }
     /// The port that clients reach; 0 until it is known.
     [[nodiscard]] std::uint16_t port() const { return requests_.port(); }
 
@@ -63,7 +65,13 @@ class Broker final : public env::Node {
     void on(ProduceCommand command);
     void on(ProduceOutcome outcome) { requests_.on(std::move(outcome)); }
     void on(ReadCommand command);
-    void on(ReadOutcome outcome) { requests_.on(std::move(outcome)); }
+    void on(ReadOutcome outcome) {
+        if (GroupHost::reads(outcome.reply)) return groups_.on(outcome);
+        requests_.on(std::move(outcome));
+    }
+    void on(GroupCommand command) { groups_.on(command); }
+    void on(GroupOutcome outcome) { requests_.on(outcome); }
+    void on(LoadNext next) { groups_.on(next); }
     void on(WatchCommand command);
     void on(WatchFired fired) { requests_.on(fired); }
     void on(OffsetCommand command);
@@ -113,6 +121,7 @@ class Broker final : public env::Node {
     Pins pins_;
     std::unique_ptr<storage::LogDirectory> directory_;
     Partitions hosts_;
+    GroupHost groups_;
     std::map<BrokerId, Fetcher> fetchers_;
     Instant checkpoint_due_ = instant_never;
     Instant retention_due_{0};

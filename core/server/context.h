@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,11 +85,16 @@ class Context {
         return row.mapped();
     }
 
+    /// The role or the watermark of a partition of __consumer_offsets may have changed.
+    void note_coordinated(const TopicPartition& partition) { coordinated_.insert(partition); }
+    std::set<TopicPartition> take_coordinated() { return std::exchange(coordinated_, {}); }
+
   private:
     env::Env* env_ = nullptr;  // of the turn that is running
     std::deque<MailValue> local_;
     std::map<env::Token, TopicPartition> copies_;
     env::Token copies_made_ = 0;
+    std::set<TopicPartition> coordinated_;
 };
 
 /// The name of a partition as directories and checkpoints spell it, "orders-0".

@@ -64,6 +64,15 @@ protocol::CreateTopicsRequest topic_request(const CreateTopicCommand& command) {
 }  // namespace
 
 CreateTopicCommand creatable_topic(const config::BrokerOptions& options, std::string_view name) {
+    if (name == group::offsets_topic)
+        return {
+            .name = std::string(name),
+            .partitions = options.offsets_topic_num_partitions,
+            .replication_factor =
+                static_cast<std::int16_t>(options.offsets_topic_replication_factor),
+            .configs = {{"cleanup.policy", "compact"},
+                        {"compression.type", "producer"},
+                        {"segment.bytes", fmt::format("{}", options.offsets_topic_segment_bytes)}}};
     return {.name = std::string(name),
             .partitions = options.num_partitions,
             .replication_factor = static_cast<std::int16_t>(options.default_replication_factor)};

@@ -88,6 +88,14 @@ struct Digest {
         return digest64(as_bytes(v.name), fold(seed, v.partitions));
     }
     std::uint64_t operator()(const RemoveNow& v) const { return fold(seed, v.partition); }
+    std::uint64_t operator()(const GroupCommand& v) const {
+        return fold(fold(fold(seed, v.reply), v.partition),
+                    static_cast<std::int64_t>(v.command->index()));
+    }
+    std::uint64_t operator()(const GroupOutcome& v) const {
+        return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.answer->index()));
+    }
+    std::uint64_t operator()(const LoadNext& v) const { return fold(seed, v.partition); }
     std::uint64_t operator()(const LogsOpened&) const { return seed; }
     std::uint64_t operator()(const CloseLogs& v) const { return fold(seed, v.broker_epoch.value); }
     std::uint64_t operator()(const LogsClosed& v) const { return fold(seed, v.clean ? 1 : 0); }

@@ -13,6 +13,7 @@
 
 #include "core/base/ids.h"
 #include "core/env/env.h"
+#include "core/group/commands.h"
 #include "core/net/inbound.h"
 #include "core/protocol/error_code.h"
 
@@ -62,6 +63,7 @@ struct ReadCommand {
     bool recheck = false;
     BrokerId follower = no_broker;
     BrokerEpoch follower_epoch = no_broker_epoch;
+    bool copied = false;  // the bytes themselves, never a range of a file
     Offset follower_log_start{0};
 };
 struct ReadOutcome {
@@ -258,6 +260,21 @@ struct CreateTopicCommand {
     std::map<std::string, std::string> configs{};
 };
 
+/// A command for the coordinator of groups at a partition of __consumer_offsets.
+struct GroupCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    std::shared_ptr<const group::Command> command;
+};
+struct GroupOutcome {
+    ReplyTo reply;
+    std::shared_ptr<const group::AnswerBody> answer;
+};
+/// To itself, in a later turn: a coordinator loads the next slice of its log.
+struct LoadNext {
+    TopicPartition partition;
+};
+
 /// To itself, in a later turn: the connections that pinned a log's tail are closed, now it may be
 /// cut.
 struct CutNow {
@@ -269,8 +286,9 @@ using MailValue =
                  OffsetCommand, OffsetOutcome, EpochEndCommand, EpochEndOutcome, ImageArrived,
                  AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
                  LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow,
-                 ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow,
-                 DeleteRecordsCommand, DeleteRecordsOutcome, LogDirCommand, LogDirOutcome>;
+                 ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow, GroupCommand,
+                 GroupOutcome, LoadNext, DeleteRecordsCommand, DeleteRecordsOutcome, LogDirCommand,
+                 LogDirOutcome>;
 
 /// A MailValue on its way between shards.
 class ShardMail final : public env::Parcel {

@@ -14,7 +14,8 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
       pins_(pins),
       partition_(partition),
       topic_(std::move(topic)),
-      name_(partition_name(topic_, partition.partition)) {
+      name_(partition_name(topic_, partition.partition)),
+      coordinates_(topic_ == group::offsets_topic) {
     high_watermark_ = directory_.checkpointed_high_watermark(name_).value_or(Offset(0));
     log_ = &directory_.open_log(context_.env(), partition_, name_, configured(),
                                 context_.image->partition(partition_)->leader_epoch);
@@ -195,6 +196,7 @@ void ReplicaHost::on_log_event() {
 }
 
 void ReplicaHost::tick() {
+    if (coordinates_) context_.note_coordinated(partition_);
     if (leaving_) return;
     const Instant now = context_.now();
     if (log_->phase() == LogPhase::offline && leader() != nullptr) {

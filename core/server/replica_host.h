@@ -48,6 +48,21 @@ class ReplicaHost {
     /// Its directory holds the log of another topic, of the same name.
     [[nodiscard]] bool is_anothers() const;
 
+    // --- for a coordinator whose log it is
+    /// The epoch in which it leads and may append; -1 when it does not.
+    [[nodiscard]] LeaderEpoch leads_in() const {
+        return leader() != nullptr && ready() ? leader()->epoch() : no_leader_epoch;
+    }
+    [[nodiscard]] Offset log_start() const { return log_->log_start(); }
+    [[nodiscard]] Offset log_end() const { return log_->log_end(); }
+    struct OwnAppend {
+        ErrorCode error = ErrorCode::none;
+        Offset last = no_offset;
+    };
+    /// Appends a batch of this broker's own in an epoch in which it leads, as acks=all: it counts
+    /// when the high watermark has passed it.
+    OwnAppend append(const Buffer& batch, LeaderEpoch epoch);
+
     // --- as a follower
     /// Whom it fetches from; no_broker when it leads, or nobody does, or the log is not ready.
     [[nodiscard]] BrokerId fetches_from() const;
@@ -151,6 +166,7 @@ class ReplicaHost {
     TopicPartition partition_;
     std::string topic_;
     std::string name_;
+    bool coordinates_;  // groups: its coordinator is told when it has moved
     storage::PartitionLog* log_ = nullptr;
     std::variant<std::monostate, replica::LeaderState, replica::FollowerState> role_;
     Offset high_watermark_{0};  // as last known, whatever the role

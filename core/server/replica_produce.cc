@@ -1,6 +1,7 @@
 // Produce at the partition's leader: append, then answer at once, after the sync, or when the high
 // watermark has passed.
 #include "core/server/replica_host.h"
+#include "core/server/topic_options.h"
 
 namespace klamm::server {
 
@@ -54,6 +55,25 @@ void ReplicaHost::produce(ProduceCommand command) {
     }
     settle_weak();
     settle_produces();
+}
+
+ReplicaHost::OwnAppend ReplicaHost::append(const Buffer& batch, LeaderEpoch epoch) {
+    auto* state = leader();
+    if (state == nullptr || !ready() || state->epoch() != epoch) return {not_serving(), no_offset};
+    if (const ErrorCode error = state->admit_produce(-1); error != ErrorCode::none)
+        return {error, no_offset};
+    const auto options = topic_options(context_, partition_.topic);
+    if (batch.size() > static_cast<std::size_t>(options.max_message_bytes))
+        return {ErrorCode::message_too_large, no_offset};
+    const Turn& turn = context_.turn();
+    const storage::Appended appended =
+        log_->append_as_leader(turn, context_.env().disk(), batch, state->epoch());
+    if (const ErrorCode error = error_of(appended.outcome); error != ErrorCode::none)
+        return {error, no_offset};
+    log_->maybe_flush(context_.env());
+    apply(state->on_log(turn, *context_.image, ends()));
+    wake_readers();
+    return {ErrorCode::none, appended.last};
 }
 
 void ReplicaHost::settle_produces() {

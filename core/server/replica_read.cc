@@ -90,12 +90,12 @@ bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset 
     outcome.bytes = plan.bytes;
     outcome.behind = plan.behind;
     outcome.served_to = plan.to;
-    if (plan.ranged && command.reply.shard == context_.env().shard()) {
+    if (plan.ranged && !command.copied && command.reply.shard == context_.env().shard()) {
         outcome.pins.push_back(pins_.add(partition_, log_->pin(plan)));
         outcome.pieces = std::move(plan.pieces);
     } else if (plan.ranged) {
-        // A file is open on this shard only: for another shard's connection the bytes are read
-        // here.
+        // A file is open on this shard only: for another shard's connection, and for who wants the
+        // bytes, they are read here.
         const auto& range = std::get<env::FileRange>(plan.pieces.front());
         const MutableBuffer bytes(range.length);
         const auto got =

@@ -32,6 +32,7 @@ void Requests::dispatch(const net::Request& request) {
     incoming.body = reader.bytes(reader.remaining());
     incoming.version = header->api_version;
     incoming.correlation = header->correlation_id;
+    incoming.client_id = header->client_id.value_or("");
     const protocol::ApiInfo* api = protocol::find_api(header->api_key);
     KLAMM_ASSERT(api != nullptr);
     // ApiVersions answers a version that it does not know; nothing else does.
@@ -67,8 +68,12 @@ void Requests::dispatch(const net::Request& request) {
         case protocol::ApiKey::incremental_alter_configs:
         case protocol::ApiKey::elect_leaders:
         case protocol::ApiKey::unregister_broker: return handle_forwarded(std::move(incoming));
-        default: return refuse(incoming, fmt::format("{} is not served here", api->name));
+        default: break;
     }
+    std::optional<std::string> problem;
+    if (!groups_.handle(api->key, incoming, problem))
+        problem = fmt::format("{} is not served here", api->name);
+    if (problem) refuse(incoming, *problem);
 }
 
 void Requests::refuse(const Incoming& request, std::string_view why) {

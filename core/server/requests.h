@@ -23,6 +23,8 @@
 #include "core/protocol/messages/produce.h"
 #include "core/record/compression.h"
 #include "core/server/context.h"
+#include "core/server/group_requests.h"
+#include "core/server/incoming.h"
 #include "core/server/topic_options.h"
 
 namespace klamm::server {
@@ -31,18 +33,10 @@ namespace klamm::server {
 constexpr std::int32_t all_topic_operations = 0x0df8;
 constexpr std::int32_t all_cluster_operations = 0x1fa0;
 
-/// A decoded request's surroundings.
-struct Incoming {
-    net::RequestKey key;
-    Buffer frame;
-    ByteView body;
-    std::int16_t version = 0;
-    std::int32_t correlation = 0;
-};
-
 class Requests {
   public:
-    explicit Requests(Context& context) : context_(context), inbound_(context.settings.limits) {}
+    explicit Requests(Context& context)
+        : context_(context), inbound_(context.settings.limits), groups_(context, inbound_) {}
 
     // Events of the seam; false when the connection is not an accepted one.
     void accepted(const env::Accepted& event);
@@ -58,6 +52,7 @@ class Requests {
     void on(const EpochEndOutcome& outcome);
     void on(const ProducerIdsOutcome& outcome);
     void on(ForwardOutcome outcome);
+    void on(const GroupOutcome& outcome) { groups_.on(outcome); }
     void on(const DeleteRecordsOutcome& outcome);
     void on(LogDirOutcome outcome);
 
@@ -69,7 +64,8 @@ class Requests {
     /// Requests that are not answered yet.
     [[nodiscard]] std::size_t waiting() const {
         return deletions_.size() + log_dirs_.size() + produces_.size() + fetches_.size() +
-               offsets_.size() + epoch_ends_.size() + producer_ids_.size() + forwards_.size();
+               offsets_.size() + epoch_ends_.size() + producer_ids_.size() + forwards_.size() +
+               groups_.waiting();
     }
     /// A file range is about to be cut: no fetch that waits may send it.
     void drop_holding(net::Pin pin);
@@ -190,6 +186,7 @@ class Requests {
 
     Context& context_;
     net::Inbound inbound_;
+    GroupRequests groups_;
     TopicOptionsCache topic_options_;
     record::Decompressor decompressor_;
     std::uint16_t port_ = 0;

@@ -96,6 +96,18 @@ TEST_CASE("versions: every advertised version of every API answers, and only tho
                     CHECK(only(answer->body).error_code == ErrorCode::none);
                     break;
                 }
+                // In each version: tests/server/groups_test.cc.
+                case ApiKey::find_coordinator:
+                case ApiKey::join_group:
+                case ApiKey::sync_group:
+                case ApiKey::heartbeat:
+                case ApiKey::leave_group:
+                case ApiKey::offset_commit:
+                case ApiKey::offset_fetch:
+                case ApiKey::offset_delete:
+                case ApiKey::describe_groups:
+                case ApiKey::list_groups:
+                case ApiKey::delete_groups:
                 // In each version: tests/server/log_admin_test.cc.
                 case ApiKey::delete_records:
                 case ApiKey::describe_log_dirs:
