@@ -6,7 +6,8 @@ import time
 
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import MessageSizeTooLargeError, OffsetOutOfRangeError
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import MessageSizeTooLargeError, OffsetOutOfRangeError, TopicAlreadyExistsError
 
 from harness import TOPIC, BrokerCase, main
 
@@ -85,6 +86,16 @@ class OneBroker(BrokerCase):
         reader = self.reader(4)
         self.assertIn(TOPIC, reader.topics())
         self.assertEqual(reader.partitions_for_topic(TOPIC), set(range(8)))
+
+    def test_topics_are_made_shown_and_deleted(self):
+        admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
+        self.addCleanup(admin.close)
+        admin.create_topics([NewTopic('made', 3, 1, topic_configs={'retention.ms': '3600000'})])
+        with self.assertRaises(TopicAlreadyExistsError):
+            admin.create_topics([NewTopic('made', 3, 1)])
+        self.assertEqual(self.reader(4).partitions_for_topic('made'), {0, 1, 2})
+        admin.delete_topics(['made'])
+        self.assertNotIn('made', self.reader(4).topics())
 
     def test_errors_are_told(self):
         producer = self.producer(max_request_size=3_000_000, retries=0)

@@ -7,6 +7,7 @@ import threading
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from harness import API_VERSIONS, FETCH, FIND_COORDINATOR, TOPIC, BrokerCase, call, main
 
@@ -185,14 +186,59 @@ class OneBroker(BrokerCase):
         self.assertEqual(send(sender, [b'small'], 7), [0])
 
     def test_a_reader_that_waits_has_a_record_within_moments(self):
-        reader = consumer(self.broker, 7, OFFSET_END, fetch_wait_max_ms=2000)
+        reader = consumer(self.broker, 7, OFFSET_END, fetch_wait_max_ms=1000)
         read_to_end(reader)
         sender = producer(self.broker, linger_ms=0)
-        threading.Timer(0.3, lambda: send(sender, [b'now'], 7)).start()
+        threading.Timer(0.2, lambda: send(sender, [b'now'], 7)).start()
         began = time.monotonic()
         message = reader.poll(8)
         self.assertEqual(message.value(), b'now')
-        self.assertLess(time.monotonic() - began, 1.5)
+        self.assertLess(time.monotonic() - began, 0.9)  # before the wait is over
+
+
+class Administration(BrokerCase):
+    OPTIONS = {'settings': ('auto.create.topics.enable=false',)}
+
+    def done(self, futures):
+        for future in futures.values():
+            future.result(timeout=SECONDS_MAX)
+
+    def test_topics_are_made_configured_grown_and_deleted(self):
+        admin = AdminClient({'bootstrap.servers': self.broker.bootstrap})
+        self.done(admin.create_topics([NewTopic('made', 2, 1, config={'retention.ms': '3600000'})]))
+        with self.assertRaises(KafkaException) as raised:
+            self.done(admin.create_topics([NewTopic('made', 2, 1)]))
+        self.assertEqual(raised.exception.args[0].code(), KafkaError.TOPIC_ALREADY_EXISTS)
+        self.done(admin.create_partitions([NewPartitions('made', 3)]))
+        made = ConfigResource(ConfigResource.Type.TOPIC, 'made')
+        [shown] = [future.result(timeout=SECONDS_MAX) for future in admin.describe_configs([made]).values()]
+        self.assertEqual((shown['retention.ms'].value, shown['retention.ms'].source), ('3600000', 1))
+        self.assertEqual((shown['cleanup.policy'].value, shown['cleanup.policy'].source), ('delete', 5))
+        self.done(admin.alter_configs([ConfigResource(ConfigResource.Type.TOPIC, 'made',
+                                                      set_config={'cleanup.policy': 'compact'})]))
+        [shown] = [future.result(timeout=SECONDS_MAX) for future in admin.describe_configs([made]).values()]
+        self.assertEqual(shown['cleanup.policy'].value, 'compact')
+        self.assertEqual(shown['retention.ms'].source, 5)  # AlterConfigs sets all there is
+        self.assertEqual(len(admin.list_topics(timeout=SECONDS_MAX).topics['made'].partitions), 3)
+        self.done(admin.delete_topics(['made']))
+        self.assertNotIn('made', admin.list_topics(timeout=SECONDS_MAX).topics)
+
+    def test_a_topic_whose_name_is_none_is_refused(self):
+        admin = AdminClient({'bootstrap.servers': self.broker.bootstrap})
+        for name in ('with space', 'x' * 250):
+            with self.assertRaises(KafkaException) as raised:
+                self.done(admin.create_topics([NewTopic(name, 1, 1)]))
+            self.assertEqual(raised.exception.args[0].code(), KafkaError.TOPIC_EXCEPTION)
+
+
+class AutoCreated(BrokerCase):
+    OPTIONS = {}
+
+    def test_a_topic_comes_to_be_when_it_is_produced_to(self):
+        sender, offsets = producer(self.broker), []
+        sender.produce('fresh', b'x', partition=0, on_delivery=lambda error, m: offsets.append((error, m.offset())))
+        self.assertEqual(sender.flush(SECONDS_MAX), 0)
+        self.assertEqual(offsets, [(None, 0)])
 
 
 class Killed(BrokerCase):

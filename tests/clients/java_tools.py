@@ -1,0 +1,82 @@
+"""Kafka's own tools, 4.1, against brokers on loopback: topics and configurations are made and shown, the console producer's
+lines reach the console consumer, offsets are listed, the performance tests run, and Kafka's own test of compatibility
+passes. $CLASSPATH has their jars (all.d/20-java.sh)."""
+
+import re
+import subprocess
+
+from harness import TOPIC, BrokerCase, main
+
+TOOLS = 'org.apache.kafka.tools.'
+SECONDS_MAX = 90
+
+
+class Tools(BrokerCase):
+    OPTIONS = {'brokers': 3, 'partitions': 2}
+
+    def run_tool(self, name, *words, stdin='', fails=False, where=('--bootstrap-server',)):
+        """What a tool prints; it must end well, or with `fails` badly."""
+        place = [*where, self.broker.bootstrap] if where else []
+        run = subprocess.run(['java', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
+                              '-Dorg.slf4j.simpleLogger.defaultLogLevel=error', name, *place, *words],
+                             input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX)
+        self.assertEqual(run.returncode != 0, fails, f'{name} {words}\n{run.stdout}\n{run.stderr}')
+        return run.stdout
+
+    def create(self, topic, partitions=1):
+        self.run_tool(TOOLS + 'TopicCommand', '--create', '--topic', topic, '--partitions', str(partitions),
+                      '--replication-factor', '3')
+
+    def test_versions_are_listed_for_every_broker(self):
+        printed = self.run_tool(TOOLS + 'BrokerApiVersionsCommand')
+        self.assertEqual(len(re.findall(r'\(id: \d+ rack:', printed)), 3)
+        self.assertEqual(printed.count('Fetch(1): 4 to 18 [usable: 18]'), 3)
+
+    def test_topics_are_made_grown_shown_and_deleted(self):
+        self.create('made', 2)
+        self.run_tool(TOOLS + 'TopicCommand', '--alter', '--topic', 'made', '--partitions', '3')
+        shown = self.run_tool(TOOLS + 'TopicCommand', '--describe', '--topic', 'made')
+        self.assertIn('PartitionCount: 3\tReplicationFactor: 3', shown)
+        self.assertEqual(len(re.findall(r'Leader: [123]\t', shown)), 3)
+        self.run_tool(TOOLS + 'TopicCommand', '--create', '--topic', 'made', fails=True)
+        self.run_tool(TOOLS + 'TopicCommand', '--delete', '--topic', 'made')
+        self.assertNotIn('made', self.run_tool(TOOLS + 'TopicCommand', '--list').split())
+
+    def test_configurations_are_changed_and_shown(self):
+        self.create('configured')
+        of_it = ('--entity-type', 'topics', '--entity-name', 'configured')
+        self.run_tool('kafka.admin.ConfigCommand', *of_it, '--alter', '--add-config', 'max.message.bytes=2000000')
+        shown = self.run_tool('kafka.admin.ConfigCommand', *of_it, '--describe')
+        self.assertIn('DYNAMIC_TOPIC_CONFIG:max.message.bytes=2000000, DEFAULT_CONFIG:message.max.bytes=1048588', shown)
+        self.run_tool('kafka.admin.ConfigCommand', *of_it, '--alter', '--add-config', 'max.message.bytes=x', fails=True)
+
+    def test_console_producer_to_console_consumer_with_every_codec(self):
+        self.create('spoken')
+        lines = []
+        for codec in ('none', 'gzip', 'snappy', 'lz4', 'zstd'):
+            some = [f'{codec}-{i}' for i in range(100)]
+            self.run_tool(TOOLS + 'ConsoleProducer', '--topic', 'spoken', '--compression-codec', codec,
+                          stdin='\n'.join(some) + '\n')
+            lines += some
+        heard = self.run_tool(TOOLS + 'consumer.ConsoleConsumer', '--topic', 'spoken', '--partition', '0', '--offset',
+                              'earliest', '--max-messages', str(len(lines)))
+        self.assertEqual(heard.split(), lines)
+        self.assertEqual(self.run_tool(TOOLS + 'GetOffsetShell', '--topic', 'spoken').split(), [f'spoken:0:{len(lines)}'])
+        self.assertEqual(self.run_tool(TOOLS + 'GetOffsetShell', '--topic', 'spoken', '--time', '-2').split(),
+                         ['spoken:0:0'])
+
+    def test_the_performance_producer_ends_with_every_record_told(self):
+        printed = self.run_tool(TOOLS + 'ProducerPerformance', '--topic', TOPIC, '--num-records', '20000', '--record-size',
+                                '100', '--throughput', '-1', '--producer-props', 'acks=all',
+                                f'bootstrap.servers={self.broker.bootstrap}', where=())
+        self.assertIn('20000 records sent', printed)
+
+    def test_kafkas_own_test_of_compatibility(self):
+        supported = ('offsets-for-times', 'cluster-id', 'create-topics', 'describe-configs', 'idempotent-producer')
+        words = [word for name in supported for word in (f'--{name}-supported', 'true')]
+        self.run_tool(TOOLS + 'ClientCompatibilityTest', '--topic', TOPIC, '--num-cluster-nodes', '3',
+                      '--expect-record-too-large-exception', 'false', '--describe-acls-supported', 'false', *words)
+
+
+if __name__ == '__main__':
+    main()
