@@ -6,6 +6,7 @@ namespace klamm::sim {
 
 void Judge::on_image(BrokerId node, FaultId image) {
     State& state = *state_;
+    state.tell({Instant{}, "image", node, image, {}, {}, {}});
     auto& kept = state.images[image];
     for (auto& [partition, book] : state.books)
         if (const ReplicaBook* replica = book.replica(node)) kept.emplace(partition, *replica);
@@ -13,6 +14,7 @@ void Judge::on_image(BrokerId node, FaultId image) {
 
 void Judge::on_rollback(Instant now, BrokerId node, FaultId image) {
     State& state = *state_;
+    state.tell({now, "rollback", node, image, {}, {}, {}});
     ++state.counts.faults;
     const auto kept = state.images.find(image);
     KLAMM_ASSERT(kept != state.images.end());
@@ -30,6 +32,7 @@ void Judge::on_rollback(Instant now, BrokerId node, FaultId image) {
 void Judge::on_lost(Instant now, BrokerId node, FaultId fault,
                     std::span<const TopicPartition> lost) {
     State& state = *state_;
+    state.tell({now, "lost", node, fault, {}, {}, lost});
     ++state.counts.faults;
     for (const TopicPartition& which : lost) {
         const auto found = state.books.find(which);

@@ -44,6 +44,7 @@ bool Judge::on_fact(Instant now, BrokerId node, std::uint64_t, const facts::Fact
 
 void Judge::on_kill(Instant now, BrokerId node, FaultId fault, std::span<const Damage> cut) {
     State& state = *state_;
+    state.tell({now, "kill", node, fault, cut, {}, {}});
     ++state.counts.kills;
     ++state.counts.faults;
     state.each_replica(node, fault, now, [&](PartitionBook& book, std::size_t slot) {
@@ -56,6 +57,7 @@ void Judge::on_kill(Instant now, BrokerId node, FaultId fault, std::span<const D
 void Judge::on_power_loss(Instant now, BrokerId node, FaultId fault,
                           std::span<const Damage> damages, std::span<const UndoneTruncate> undone) {
     State& state = *state_;
+    state.tell({now, "power", node, fault, damages, undone, {}});
     ++state.counts.power_losses;
     ++state.counts.faults;
     const auto lose = [&](PartitionBook& book, std::size_t slot) {
@@ -72,6 +74,7 @@ void Judge::on_power_loss(Instant now, BrokerId node, FaultId fault,
 
 void Judge::on_rot(Instant now, BrokerId node, FaultId fault, std::span<const Damage> damages) {
     State& state = *state_;
+    state.tell({now, "rot", node, fault, damages, {}, {}});
     ++state.counts.faults;
     for (auto& [partition, book] : state.books) {
         if (book.replica(node) == nullptr) continue;
@@ -91,7 +94,8 @@ void Judge::on_range_cut(Instant now, BrokerId node, std::string_view path, std:
         now, node);
 }
 
-void Judge::on_stop(Instant, BrokerId node) {
+void Judge::on_stop(Instant now, BrokerId node) {
+    state_->tell({now, "stop", node, fault_none, {}, {}, {}});
     state_->down.insert(node);
     for (auto& [partition, book] : state_->books) {
         if (book.replica(node) == nullptr) continue;
@@ -100,13 +104,15 @@ void Judge::on_stop(Instant, BrokerId node) {
     }
 }
 
-void Judge::on_start(Instant, BrokerId node, std::uint64_t) {
+void Judge::on_start(Instant now, BrokerId node, std::uint64_t) {
+    state_->tell({now, "start", node, fault_none, {}, {}, {}});
     ++state_->counts.starts;
     state_->down.erase(node);
 }
 
 void Judge::on_wipe(Instant now, BrokerId node, FaultId fault) {
     State& state = *state_;
+    state.tell({now, "wipe", node, fault, {}, {}, {}});
     ++state.counts.wipes;
     ++state.counts.faults;
     state.each_replica(node, fault, now, [&](PartitionBook& book, std::size_t slot) {
@@ -117,6 +123,7 @@ void Judge::on_wipe(Instant now, BrokerId node, FaultId fault) {
 
 void Judge::on_directory_offline(Instant now, BrokerId node, FaultId fault) {
     State& state = *state_;
+    state.tell({now, "offline", node, fault, {}, {}, {}});
     ++state.counts.directories_offline;
     ++state.counts.faults;
     state.each_replica(node, fault, now, [](PartitionBook&, std::size_t) {});

@@ -13,6 +13,7 @@
 // LatestInvoked) with the client's.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,12 +30,25 @@
 
 namespace klamm::sim {
 
+/// A physical truth as the judge was told it. With the facts it is all that the bill rests on.
+struct Truth {
+    Instant time;
+    const char* what = "";  // "kill", "power", "rot", "image", "rollback", "lost", "wipe", "stop",
+                            // "start", "offline"
+    BrokerId node = no_broker;
+    FaultId fault = fault_none;
+    std::span<const Damage> damages;
+    std::span<const UndoneTruncate> undone;
+    std::span<const TopicPartition> lost;
+};
+
 struct JudgeOptions {
     checkers::Options history;          // for the log checker
     bool keep_history = false;          // keep the clients' events for export
     std::string topic = "trial";        // the name that sentences print
-    std::size_t violations_max = 1000;  // further ones are counted, not kept
+    std::size_t violations_max = 1000;  // beyond it the first of each rule is kept
     Slip slip = Slip::none;  // for tests of the harness; history.slip goes to the checker
+    std::function<void(const Truth&)> truth_sink;  // for the trace
 };
 
 class Judge {

@@ -47,6 +47,10 @@ struct Judge::State {
     std::uint64_t for_monitors = 0;  // facts that owe them a visit
     bool finished = false;
 
+    void tell(const Truth& truth) const {
+        if (options.truth_sink) options.truth_sink(truth);
+    }
+
     PartitionBook& book_of(const TopicPartition& partition) {
         if (last != nullptr && last->partition == partition) return *last;
         PartitionBook& book = books[partition];

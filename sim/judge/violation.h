@@ -1,19 +1,22 @@
 #pragma once
 // What the judge found red: an invariant of CONTRACT.md or a rule of its ledger, by id. Findings
-// collects them; beyond its bound it only counts.
+// collects them; beyond its bound it keeps the first of each rule and counts the rest.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/assert.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "sim/judge/contract.h"
 
 namespace klamm::sim {
 
 struct Violation {
-    std::string rule;  // "I1" … "I7", "stranded", "erasure", "range", "O5", or a log checker's code
+    std::string rule;  // ContractRule::id
     std::string sentence;
     Instant time;
     BrokerId node = no_broker;  // where it showed; no_broker when it is nobody's
@@ -24,8 +27,9 @@ class Findings {
     explicit Findings(std::size_t kept_max) : kept_max_(kept_max) {}
 
     void report(std::string rule, std::string sentence, Instant time, BrokerId node) {
+        KLAMM_ASSERT(contract_knows(rule));
         ++total_;
-        if (kept_.size() >= kept_max_) return;
+        if (kept_.size() >= kept_max_ && has(rule)) return;
         kept_.push_back({std::move(rule), std::move(sentence), time, node});
     }
     /// What was told contradicts itself: the harness is wrong, not the node.
@@ -38,6 +42,11 @@ class Findings {
     [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
   private:
+    [[nodiscard]] bool has(const std::string& rule) const {
+        return std::any_of(kept_.begin(), kept_.end(),
+                           [&](const Violation& one) { return one.rule == rule; });
+    }
+
     std::size_t kept_max_;
     std::vector<Violation> kept_;
     std::uint64_t total_ = 0;

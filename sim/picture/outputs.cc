@@ -45,6 +45,7 @@ void Outputs::attach(RunHooks& hooks) {
         hooks.fact_sink = [this](Instant time, const std::string& node, const facts::Fact& fact) {
             trace_ << trace_line(time, node, fact);
         };
+        hooks.truth_sink = [this](const Truth& truth) { trace_ << trace_line(truth); };
     }
     if (paths_.capture) {
         capture_file_.open(*paths_.capture, std::ios::trunc | std::ios::binary);
@@ -78,7 +79,10 @@ Status Outputs::finish(const RunPlan& plan, const RunResult& result) {
         if (all) all = std::move(one);
     };
     if (paths_.history) also(write(*paths_.history, checkers::write_history(result.history)));
-    if (paths_.trace) also(close(trace_, *paths_.trace));
+    if (paths_.trace) {
+        trace_ << trace_line(result.bill);
+        also(close(trace_, *paths_.trace));
+    }
     if (capture_) also(close(capture_file_, *paths_.capture));
     if (story_) also(write(*paths_.page, page_of(story_->to_json(plan, result, likelihood_))));
     return all;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "sim/run/token.h"
 
@@ -67,8 +69,11 @@ std::string red_text(const RunResult& result) {
     }
     if (result.violations_total > 0) {
         text += fmt::format("violations: {}\n", result.violations_total);
-        for (std::size_t i = 0; i < result.violations.size() && i < violations_shown; ++i) {
+        std::set<std::string> rules;
+        for (std::size_t i = 0; i < result.violations.size(); ++i) {
             const Violation& one = result.violations[i];
+            // The first ones, and after them the first of each rule.
+            if (!rules.insert(one.rule).second && i >= violations_shown) continue;
             text += fmt::format("  {} s [{}] {}\n", clock_text(one.time), one.rule, one.sentence);
         }
         text += "before the first one:\n";

@@ -30,6 +30,7 @@ JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
                     [](const auto& producer) { return producer.options.enable_idempotence; });
     options.violations_max = 100;
     options.slip = hooks.slip;
+    options.truth_sink = hooks.truth_sink;
     options.history.slip = hooks.slip;
     return options;
 }

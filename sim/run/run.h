@@ -27,6 +27,7 @@
 namespace klamm::sim {
 
 class World;
+struct Truth;  // sim/judge/judge.h
 
 struct RunHooks {
     EventSink event_sink;  // every event of the world
@@ -34,6 +35,8 @@ struct RunHooks {
     std::function<void(Instant, const std::string& node, const facts::Fact&)> fact_sink;
     /// A fault that hit something, when it did.
     std::function<void(Instant, const FaultEvent&)> fault_sink;
+    /// A physical truth, as the judge is told it: before it judges, in the order of the facts.
+    std::function<void(const Truth&)> truth_sink;
     /// A line of a node's log.
     std::function<void(Instant, const std::string& node, std::string_view line)> log_sink;
     /// Sees what the judge is told of the world; may look, and change nothing.

@@ -268,4 +268,35 @@ std::string trace_line(Instant time, const FaultEvent& fault) {
     return out.dump() + "\n";
 }
 
+std::string trace_line(const Truth& truth) {
+    json out;
+    out["truth"] = truth.what;
+    out["time"] = truth.time.nanoseconds;
+    out["node"] = fmt::format("broker-{}", truth.node.value);
+    out["fault"] = truth.fault;
+    for (const Damage& one : truth.damages) {
+        json ranges = json::array();
+        for (const DamagedBytes& range : one.ranges) ranges.push_back({range.from, range.to});
+        out["damages"].push_back({{"partition", plain(one.partition)},
+                                  {"segment_base", plain(one.segment_base)},
+                                  {"ranges", std::move(ranges)},
+                                  {"synced", one.synced_length},
+                                  {"before", one.length_before},
+                                  {"after", one.length_after}});
+    }
+    for (const UndoneTruncate& one : truth.undone)
+        out["undone"].push_back({{"partition", plain(one.partition)},
+                                 {"segment_base", plain(one.segment_base)},
+                                 {"cut_to", one.cut_to},
+                                 {"length_now", one.length_now}});
+    for (const TopicPartition& one : truth.lost) out["lost"].push_back(plain(one));
+    return out.dump() + "\n";
+}
+
+std::string trace_line(const Bill& bill) {
+    json out;
+    out["bill"] = to_json(bill);
+    return out.dump() + "\n";
+}
+
 }  // namespace klamm::sim
