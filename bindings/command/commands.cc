@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bindings/command/broker.h"
+#include "sim/judge/contract.h"
 #include "sim/judge/counts.h"
 
 namespace klamm::command {
@@ -37,10 +38,11 @@ constexpr std::string_view help =
     "                          many seeds; --budget is time on the wall (default 60s); --goals:\n"
     "                          what they must reach, see scenarios/GOALS.md\n"
     "  zoo [--bug BUG] [--budget 60s] [--jobs N] [--first-seed HEX] [--profile P|all]\n"
-    "      [--off KIND,..] [--without-needed] [--shrink]\n"
-    "                          plants a bug, or each in turn, and looks for it; --budget is CPU\n"
-    "                          time a bug; --without-needed takes its faults away and expects\n"
-    "                          not to find it\n"
+    "      [--off KIND,..] [--without-needed] [--shrink] [--out FILE]\n"
+    "                          plants a bug and looks for it; --budget is CPU time a bug;\n"
+    "                          --without-needed takes its faults away and expects not to find\n"
+    "                          it. Without --bug: each in each profile, and none; the matrix goes\n"
+    "                          to FILE, scenarios/zoo/README.md if absent\n"
     "  scenario FILE [--seeds N] [--first-seed HEX] | --schema | --document | --goals-schema |\n"
     "      --goals-document\n"
     "                          runs a scenario as it is, which must do what it expects, and with\n"
@@ -48,6 +50,10 @@ constexpr std::string_view help =
     "files\n"
     "  check [--model register|kv|log|queue|set] HISTORY\n"
     "                          judges anyone's history; see klamm check --help\n"
+    "  distance TOPIC-CONFIG.json [--faults N] [--jobs N] [--scenario FILE] [--distance-only]\n"
+    "                          the fewest physical faults that lose an acknowledged record, and\n"
+    "                          the setting that raises it; see klamm distance --help\n"
+    "  contract                the rules by which runs are judged, as CONTRACT.md has them\n"
     "\n"
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
@@ -55,7 +61,13 @@ constexpr std::string_view help =
     "Profiles: calm, weather, storm, power, disk. Exit status: 0 passed, 1 safety, 2 liveness,\n"
     "3 crash, 4 harness error, 5 usage.\n";
 
-constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 9> commands{{
+int contract_command(Words words, const Console& console) {
+    if (!words.empty()) return complain(console, "contract", "takes no options");
+    console.out(sim::contract_document());
+    return 0;
+}
+
+constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 11> commands{{
     {"sim", sim_command},
     {"replay", replay_command},
     {"shrink", shrink_command},
@@ -65,6 +77,8 @@ constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>
     {"check", check_command},
     {"why", why_command},
     {"scenario", scenario_command},
+    {"contract", contract_command},
+    {"distance", distance_command},
 }};
 
 }  // namespace
@@ -89,7 +103,8 @@ int run_command(std::span<const std::string_view> words, const Console& console)
     if (name == "broker") return run_broker(rest, console);
     for (const auto& [known, run] : commands) {
         if (known != name) continue;
-        if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h") && name != "check") {
+        if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h") && name != "check" &&
+            name != "distance") {
             console.out(help);
             return 0;
         }

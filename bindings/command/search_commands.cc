@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <fstream>
 #include <random>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "bindings/command/run_outputs.h"
 #include "bindings/command/terminal.h"
 #include "sim/run/diverge.h"
+#include "sim/run/kill_matrix.h"
 #include "sim/run/shrink.h"
 #include "sim/run/swarm.h"
 #include "sim/run/token.h"
@@ -32,15 +34,16 @@ constexpr std::array<OptionRow, 9> swarm_table{{{"--budget", "DURATION"},
                                                 {"--off", "KINDS"},
                                                 {"--length", "DURATION"},
                                                 {"--goals", "FILE"}}};
-constexpr std::array<OptionRow, 9> zoo_table{{{"--bug", "BUG"},
-                                              {"--budget", "DURATION"},
-                                              {"--first-seed", "HEX"},
-                                              {"--jobs", "N"},
-                                              {"--profile", "PROFILE"},
-                                              {"--off", "KINDS"},
-                                              {"--length", "DURATION"},
-                                              {"--without-needed", ""},
-                                              {"--shrink", ""}}};
+constexpr std::array<OptionRow, 10> zoo_table{{{"--bug", "BUG"},
+                                               {"--out", "FILE"},
+                                               {"--budget", "DURATION"},
+                                               {"--first-seed", "HEX"},
+                                               {"--jobs", "N"},
+                                               {"--profile", "PROFILE"},
+                                               {"--off", "KINDS"},
+                                               {"--length", "DURATION"},
+                                               {"--without-needed", ""},
+                                               {"--shrink", ""}}};
 constexpr std::array<OptionRow, 6> shrink_table{{{"--replays", "N"},
                                                  {"--export-history", "FILE"},
                                                  {"--trace", "FILE"},
@@ -145,6 +148,30 @@ int swarm_command(Words words, const Console& console) {
                                                                           : of_goals);
 }
 
+namespace {
+
+/// The kill matrix, into `path`.
+int write_matrix(const sim::ZooOptions& zoo, const std::string& path, const Console& console) {
+    if (!std::ofstream(path, std::ios::app))
+        return complain(console, "zoo", fmt::format("{}: cannot be written; see --out", path));
+    ProgressLine line(console);
+    sim::KillOptions kill;
+    kill.cpu_budget = zoo.cpu_budget;
+    kill.swarm = zoo.swarm;
+    kill.swarm.stopped = console.interrupted;
+    kill.swarm.progress = show_progress(line);
+    kill.on_row = [&](const sim::KillRow& row) {
+        line.clear();
+        console.out(to_text(row));
+    };
+    const std::vector<sim::KillRow> rows = sim::kill_matrix(kill);
+    std::ofstream(path, std::ios::trunc) << sim::matrix_document(rows, kill);
+    console.out(fmt::format("written to {}\n", path));
+    return status_of(sim::all_killed(rows) ? sim::Verdict::passed : sim::Verdict::safety);
+}
+
+}  // namespace
+
 int zoo_command(Words words, const Console& console) {
     const auto options = Options::parse(words, zoo_table);
     if (!options) return complain(console, "zoo", options.error().text);
@@ -158,6 +185,9 @@ int zoo_command(Words words, const Console& console) {
         zoo.cpu_budget = *budget;
     }
     zoo.without_needed = options->has("--without-needed");
+    if (!options->has("--bug") && !zoo.without_needed && !options->has("--shrink"))
+        return write_matrix(
+            zoo, std::string(options->value("--out").value_or("scenarios/zoo/README.md")), console);
     std::vector<Bug> bugs;
     if (const auto text = options->value("--bug")) {
         const auto bug = parse_bug(*text);

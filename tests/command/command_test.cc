@@ -72,6 +72,10 @@ TEST_CASE("command: wrong usage is one sentence and status 5") {
         {"shrink"},
         {"diverge", "1.2.3"},
         {"check", "/nonexistent/history"},
+        {"contract", "extra"},
+        {"distance"},
+        {"distance", "/nonexistent/config"},
+        {"zoo", "--out", "/nonexistent/README.md"},
         {"broker", "--nonsense"},
         {"broker", "--topic"},
         {"broker", "--topic", ""},
@@ -155,6 +159,15 @@ TEST_CASE("command: an exported history can be checked, and a trace is written")
     REQUIRE(line.starts_with("{\""));
     std::ofstream(history, std::ios::app) << "{\"kind\":\"nonsense\"}\n";
     REQUIRE(klamm_command({"check", history}).status == 4);
+}
+
+TEST_CASE("command: CONTRACT.md is what klamm contract writes") {
+    std::ifstream file(std::string(KLAMM_SOURCE_DIR) + "/CONTRACT.md");
+    std::stringstream text;
+    text << file.rdbuf();
+    const Outcome written = klamm_command({"contract"});
+    REQUIRE(written.status == 0);
+    REQUIRE(written.out == text.str());
 }
 
 TEST_CASE("command: a shrink of a run that passes says so") {
