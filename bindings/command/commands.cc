@@ -57,6 +57,8 @@ constexpr std::string_view help =
     "\n"
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
+    "  dump-log [--json] [--records] FILE...\n"
+    "                          what stands in files of a log directory, as kafka-dump-log has it\n"
     "\n"
     "Profiles: calm, weather, storm, power, disk. Exit status: 0 passed, 1 safety, 2 liveness,\n"
     "3 crash, 4 harness error, 5 usage.\n";
@@ -101,6 +103,7 @@ int run_command(std::span<const std::string_view> words, const Console& console)
         return 0;
     }
     if (name == "broker") return run_broker(rest, console);
+    if (name == "dump-log") return dump_log_command(rest, console);
     for (const auto& [known, run] : commands) {
         if (known != name) continue;
         if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h") && name != "check" &&

@@ -36,6 +36,7 @@ int zoo_command(Words words, const Console& console);
 int check_command(Words words, const Console& console);
 int why_command(Words words, const Console& console);
 int scenario_command(Words words, const Console& console);
+int dump_log_command(Words words, const Console& console);
 int distance_command(Words words, const Console& console);
 
 /// The plan that a token names, of either kind.
