@@ -3,18 +3,10 @@
 // each of which has one log directory.
 #include <algorithm>
 
+#include "core/controller/topic_control.h"
 #include "core/server/requests.h"
 
 namespace klamm::server {
-
-namespace {
-
-bool is_internal(std::string_view topic) {
-    return topic == "__consumer_offsets" || topic == "__transaction_state" ||
-           topic == "__share_group_state";
-}
-
-}  // namespace
 
 void Requests::handle_delete_records(Incoming request) {
     const auto body =
@@ -37,7 +29,7 @@ void Requests::handle_delete_records(Incoming request) {
             const ReplyTo reply{context_.env().shard(), id,
                                 static_cast<std::uint32_t>(pending.parts.size())};
             pending.parts.push_back({t, p});
-            if (found && is_internal(topic.name)) {
+            if (found && controller::is_internal_topic(topic.name)) {
                 part.error_code = ErrorCode::invalid_topic_exception;
             } else if (found) {
                 ++pending.outstanding;

@@ -14,8 +14,8 @@ using protocol::ErrorCode;
 
 namespace {
 
-struct World {
-    explicit World(ClusterOptions options = {})
+struct LogWorld {
+    explicit LogWorld(ClusterOptions options = {})
         : cluster(std::move(options)), client(cluster.world) {
         ready = cluster.ready();
         line = client.connect("broker-1");
@@ -60,7 +60,7 @@ struct World {
 TEST_CASE("log admin: DeleteRecords waits until every live replica's log starts there") {
     ClusterOptions options;
     options.shards = GENERATE(1U, 2U);
-    World world(options);
+    LogWorld world(options);
     REQUIRE(world.ready);
     for (int i = 0; i < 10; ++i) world.produce("k", "v");
     const auto answer = world.delete_records(4);
@@ -94,7 +94,7 @@ TEST_CASE("log admin: DeleteRecords waits until every live replica's log starts 
 TEST_CASE("log admin: a topic that is compacted and not deleted keeps its records") {
     ClusterOptions options;
     options.topic = {{"cleanup.policy", "compact"}};
-    World world(options);
+    LogWorld world(options);
     REQUIRE(world.ready);
     world.produce("k", "v");
     CHECK(world.delete_records(1).error_code == ErrorCode::policy_violation);
@@ -103,7 +103,7 @@ TEST_CASE("log admin: a topic that is compacted and not deleted keeps its record
 TEST_CASE("log admin: retention by size takes the oldest segments of every replica") {
     ClusterOptions options;
     options.topic = {{"internal.segment.bytes", "1024"}, {"retention.bytes", "3000"}};
-    World world(options);
+    LogWorld world(options);
     REQUIRE(world.ready);
     for (int i = 0; i < 100; ++i) world.produce("k", std::string(60, 'v'));
     const std::int64_t before = world.bytes_at(2);
@@ -131,7 +131,7 @@ TEST_CASE("log admin: the cleaner keeps each key's last value; a replica copies 
     options.topic = {{"internal.segment.bytes", "1024"},
                      {"cleanup.policy", "compact"},
                      {"min.cleanable.dirty.ratio", "0.1"}};
-    World world(options);
+    LogWorld world(options);
     REQUIRE(world.ready);
     for (int i = 0; i < 120; ++i)
         world.produce("k" + std::to_string(i % 7), std::to_string(i) + std::string(50, 'v'));
@@ -173,7 +173,7 @@ TEST_CASE("log admin: the cleaner keeps each key's last value; a replica copies 
 TEST_CASE("log admin: replicas stay in the directory that their shard has") {
     ClusterOptions options;
     options.shards = 2;
-    World world(options);
+    LogWorld world(options);
     REQUIRE(world.ready);
     protocol::AlterReplicaLogDirsRequest request;
     for (const char* path : {"data-0", "data-1", "elsewhere"})
@@ -186,8 +186,31 @@ TEST_CASE("log admin: replicas stay in the directory that their shard has") {
                                              ErrorCode::log_dir_not_found});
 }
 
+TEST_CASE("log admin: a log that is found damaged is copied anew once nobody counts on it") {
+    ClusterOptions options;
+    options.topic = {{"flush.messages", "1"}};
+    LogWorld world(options);
+    REQUIRE(world.ready);
+    for (int i = 0; i < 20; ++i) world.produce("k", "v");
+    REQUIRE(world.cluster.world.run_for(seconds(6)));  // the recovery point is checkpointed
+    const sim::NodeId third = world.cluster.node_of(BrokerId(3));
+    world.cluster.world.kill(third);
+    const Bytes damage = {0xee, 0xdd, 0xcc};
+    REQUIRE(
+        world.cluster.world.rot_file(third, "data-0/trial-0/00000000000000000000.log", 70, damage));
+    for (int i = 0; i < 5; ++i) world.produce("k", "w");
+    world.cluster.world.start(third);
+    REQUIRE(world.cluster.world.run_until(
+        [&] {
+            const ReplicaHost* host = world.cluster.host(BrokerId(3));
+            return host != nullptr && host->log_end() == Offset(25) && world.cluster.in_sync();
+        },
+        seconds(60)));
+    CHECK(world.bytes_at(3) == world.bytes_at(1));
+}
+
 TEST_CASE("log admin: every advertised version answers") {
-    World world;
+    LogWorld world;
     REQUIRE(world.ready);
     world.produce("k", "v");
     for (int version = 0; version <= 2; ++version) {
