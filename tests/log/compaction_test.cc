@@ -221,7 +221,7 @@ TEST_CASE("compaction: a tombstone stays for delete.retention.ms after its first
     REQUIRE(third.left.records().size() == 1);
 }
 
-TEST_CASE("compaction: aborted records override nothing and go; a marker outlives its data") {
+TEST_CASE("compaction: aborted records override nothing and go, a marker outlives its data") {
     Log log;
     log.add(one(log, "k", "v1", Timestamp(10), {}));
     log.add(one(log, "k", "v2", Timestamp(20), transactional(7, 0)));

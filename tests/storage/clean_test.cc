@@ -194,7 +194,7 @@ TEST_CASE("clean: overridden values go, reads at any offset find the right next 
     REQUIRE(again.log->cleaned_to() <= again.log->log_end());
 }
 
-TEST_CASE("clean: nothing at or above the high watermark overrides or goes; not flushed waits") {
+TEST_CASE("clean: nothing at or above the high watermark overrides or goes, not flushed waits") {
     RecordingDisk disk;
     Rig rig(disk, compacted());
     REQUIRE(rig.open());

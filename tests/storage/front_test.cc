@@ -190,7 +190,7 @@ TEST_CASE("front: retention takes nothing at or above the high watermark, and on
     REQUIRE(rig.log->log_start() == second);
 }
 
-TEST_CASE("front: a log start inside a segment survives a restart; a file range in flight stays") {
+TEST_CASE("front: a log start inside a segment survives a restart, a file range in flight stays") {
     RecordingDisk disk;
     Rig rig(disk, tiny());
     REQUIRE(rig.open());
@@ -269,7 +269,7 @@ TEST_CASE("front: a power loss at any operation of a deletion leaves a sound log
 }
 
 TEST_CASE("front: whatever a power loss leaves of moving log starts is a sound log") {
-    rc::prop("opens; starts where it was told to, at most; nothing flushed is missing", [] {
+    rc::prop("opens, starts where it was told to, at most, nothing flushed is missing", [] {
         storage::LogConfig config = tiny();
         config.segment_bytes = static_cast<std::uint64_t>(*rc::gen::inRange(100, 500));
         config.retention_bytes = *rc::gen::inRange(0, 2'000);
