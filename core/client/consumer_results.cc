@@ -64,7 +64,8 @@ void Consumer::take_fetch(env::Env& env, const Key& key, Partition& partition, c
                       std::pair(part.diverging_epoch.end_offset, part.diverging_epoch.epoch),
                       results);
     }
-    FetchedRecords fetched = read_fetched(reply.frame, part.records.bytes, partition.position, decompressor_);
+    FetchedRecords fetched =
+        read_fetched(reply.frame, part.records.bytes, partition.position, decompressor_);
     if (fetched.corrupt) {
         const TopicPartition id{cluster_.metadata().topic(key.first)->id,
                                 PartitionIndex(key.second)};
