@@ -193,7 +193,7 @@ inline std::vector<JoinAnswer> stable_group(Bench& bench, std::size_t size) {
         REQUIRE(named.error == ErrorCode::member_id_required);
         callers.push_back(bench.send(join(named.member)));
     }
-    bench.pass(bench.coordinator.settings().initial_delay * static_cast<std::int64_t>(size + 1));
+    bench.pass(bench.coordinator.settings().initial_delay * 3);
     std::vector<JoinAnswer> joined;
     for (const Caller caller : callers) {
         joined.push_back(bench.take<JoinAnswer>(caller));
