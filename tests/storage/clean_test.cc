@@ -78,7 +78,7 @@ std::vector<One> last_values(const std::vector<One>& all) {
 }
 
 /// What is wrong with a compacted log's segments; "" when nothing is.
-std::string unsound(const Rig& rig, const RecordingDisk& disk) {
+std::string unsound(const Rig& rig, const RecordingDisk& disk, bool indexes = true) {
     Offset next = rig.log->segments().front().base;
     for (const storage::Segment& segment : rig.log->segments()) {
         if (segment.base != next) return "segments do not adjoin";
@@ -96,9 +96,10 @@ std::string unsound(const Rig& rig, const RecordingDisk& disk) {
         }
         if (!rest.empty()) return "a segment ends in something else";
         if (again.end != segment.end) return "a segment ends elsewhere";
+        next = again.end;
+        if (!indexes) continue;
         if (again.entries != segment.entries) return "an index differs";
         if (disk.content(segment.index) != segment.encode_index(0)) return "an index file differs";
-        next = again.end;
     }
     return next == rig.log->log_end() ? "" : "the log ends elsewhere";
 }
@@ -299,9 +300,15 @@ TEST_CASE("clean: a power loss at any operation of a cleaning leaves a sound log
     const auto all = *records_of(rig.bytes());
     const Offset end = rig.log->log_end();
     const std::size_t from = disk.operations();
+    // Several segments become one.
+    storage::LogConfig wide = config;
+    wide.segment_bytes = 2'000;
+    rig.log->set_config(wide);
+    const std::size_t segments = rig.log->segments().size();
     REQUIRE(rig.log->clean(rig.env, end));
     rig.pump();
     const Offset cleaned = rig.log->cleaned_to();
+    REQUIRE(rig.log->segments().size() * 2 < segments);
     rig.log->remove_deleted(rig.env);
     rig.directory.checkpoint(rig.env);
     rig.pump();
@@ -309,11 +316,11 @@ TEST_CASE("clean: a power loss at any operation of a cleaning leaves a sound log
     REQUIRE(least.size() < all.size());
     const Draws draws(11);
     std::size_t halfway = 0;
-    const auto check = [&](const FileTree& tree, bool again) {
+    const auto check = [&](const FileTree& tree, bool again, bool indexes = true) {
         RecordingDisk left(tree);
         Rig opened(left, config);
         if (!opened.open()) return std::string("offline");
-        if (std::string wrong = unsound(opened, left); !wrong.empty()) return wrong;
+        if (std::string wrong = unsound(opened, left, indexes); !wrong.empty()) return wrong;
         if (opened.log->log_end() != end) return std::string("flushed batches are gone");
         const auto found = records_of(opened.bytes());
         if (!found) return std::string("bad records");
@@ -348,6 +355,36 @@ TEST_CASE("clean: a power loss at any operation of a cleaning leaves a sound log
         }
     }
     REQUIRE(halfway > 0);
+
+    // The process that finishes a swap loses power too, at any of its operations. It rewrites the
+    // indexes of what it scans in place: a later opening may find fewer entries, which is slower.
+    std::size_t swaps = 0;
+    for (std::size_t prefix = from; prefix <= disk.operations(); ++prefix) {
+        for (const bool bit : {false, true}) {
+            const std::vector<bool> kept(disk.open_units(prefix), bit);
+            const FileTree tree = disk.after_power_loss(prefix, kept);
+            if (std::none_of(tree.begin(), tree.end(),
+                             [](const auto& file) { return file.first.ends_with(".log.swap"); }))
+                continue;
+            ++swaps;
+            RecordingDisk second(tree);
+            Rig opened(second, config);
+            REQUIRE(opened.open());
+            for (std::size_t done = 0; done <= second.operations(); ++done) {
+                const std::size_t units = second.open_units(done);
+                for (std::uint64_t subset = 0; subset < 6; ++subset) {
+                    std::vector<bool> left(units, subset == 1);
+                    for (std::size_t unit = 0; subset > 1 && unit < units; ++unit)
+                        left[unit] = draws.word(draw_domain("test.left"),
+                                                prefix * 4096 + done * 8 + subset, unit) %
+                                     2;
+                    INFO("prefix " << prefix << " then " << done << " subset " << subset);
+                    REQUIRE(check(second.after_power_loss(done, left), false, false) == "");
+                }
+            }
+        }
+    }
+    REQUIRE(swaps > 0);
 }
 
 TEST_CASE("clean: random logs, cleanings, restarts and cuts keep the last value of each key") {
