@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace klamm::server {
 
@@ -26,19 +27,23 @@ std::string config_complaint(const Row& row, std::string_view key, const std::st
         }
         default: break;
     }
-    const bool number =
-        !value.empty() && value.find_first_not_of("-+0123456789.") == std::string::npos;
-    if (!number) {
-        const char* type = row.type == Type::int16   ? "SHORT"
-                           : row.type == Type::int32 ? "INT"
-                           : row.type == Type::int64 ? "LONG"
-                                                     : "DOUBLE";
+    const char* type = row.type == Type::int16   ? "SHORT"
+                       : row.type == Type::int32 ? "INT"
+                       : row.type == Type::int64 ? "LONG"
+                                                 : "DOUBLE";
+    std::int64_t number = 0;
+    const char* end = value.data() + value.size();
+    const auto [at, error] = std::from_chars(value.data(), end, number);
+    const bool ratio = row.type == Type::ratio && !value.empty() &&
+                       value.find_first_not_of("-0123456789.") == std::string::npos;
+    const bool below = ratio ? value.starts_with('-') : number < row.range.low;
+    const std::int64_t type_max = row.type == Type::int16   ? INT16_MAX
+                                  : row.type == Type::int32 ? INT32_MAX
+                                                            : config::never;
+    if (!ratio && (error != std::errc{} || at != end || number > type_max))
         return fmt::format("{}Not a number of type {}", head, type);
-    }
-    const auto printed = [&](std::int64_t bound) { return print_value(row, {bound, {}}); };
-    if (value.front() == '-' || row.range.high == config::never)
-        return fmt::format("{}Value must be at least {}", head, printed(row.range.low));
-    return fmt::format("{}Value must be no more than {}", head, printed(row.range.high));
+    return fmt::format("{}Value must be {} {}", head, below ? "at least" : "no more than",
+                       print_value(row, {below ? row.range.low : row.range.high, {}}));
 }
 
 const Row* row_for_topics(std::string_view key) { return find_row(Scope::topic, key); }
@@ -60,8 +65,9 @@ std::optional<std::int64_t> number_of(const controller::ConfigValues& values,
     return parsed->number;
 }
 
-/// As the node itself would print what it was told.
+/// As the node itself would print what it was told; words stay as they were said.
 std::string shown_value(const Row& row, const std::string& text) {
+    if (row.type == Type::choice) return text;
     const auto value = parse_value(row, text);
     return value.ok() ? print_value(row, *value) : text;
 }

@@ -200,6 +200,12 @@ void MetadataNode::bootstrap() {
     decisions.push_back({metadata::FeatureSet{
         std::string(metadata::elr_feature),
         static_cast<std::int16_t>(settings_.eligible_leader_replicas ? 1 : 0)}});
+    // Who is in sync enough is for the whole cluster to know: what the first controller's file says
+    // of it becomes the cluster's own (KIP-966).
+    if (const auto found = settings_.given.find("min.insync.replicas");
+        found != settings_.given.end())
+        decisions.push_back({metadata::ConfigSet{
+            {metadata::ResourceType::broker, ""}, found->first, found->second}});
     for (const TopicPlan& topic : settings_.topics)
         for (const auto& [key, value] : topic.configs)
             decisions.push_back(
