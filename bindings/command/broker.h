@@ -9,8 +9,8 @@
 
 namespace klamm::command {
 
-/// Runs until stopped, or until no broker is left. Returns the exit status: 0 after a clean stop, 5
-/// for wrong usage (one sentence on stderr), else that of the node that failed.
+/// Runs until stopped, or until no broker is left. Returns the exit status: 0 after a clean stop, 2
+/// for wrong words or a wrong file (one sentence on stderr), else that of the node that failed.
 int run_broker(std::span<const std::string_view> arguments, const Console& console);
 
 }  // namespace klamm::command

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "bindings/command/admin_commands.h"
 #include "bindings/command/broker.h"
 #include "sim/judge/contract.h"
 #include "sim/judge/counts.h"
@@ -57,6 +58,7 @@ constexpr std::string_view help =
     "\n"
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
+    "  topics ... | configs ...    an administrator's client; see klamm topics --help\n"
     "  dump-log [--json] [--records] FILE...\n"
     "                          what stands in files of a log directory, as kafka-dump-log has it\n"
     "\n"
@@ -103,6 +105,8 @@ int run_command(std::span<const std::string_view> words, const Console& console)
         return 0;
     }
     if (name == "broker") return run_broker(rest, console);
+    if (name == "topics") return topics_command(rest, console);
+    if (name == "configs") return configs_command(rest, console);
     if (name == "dump-log") return dump_log_command(rest, console);
     for (const auto& [known, run] : commands) {
         if (known != name) continue;

@@ -86,11 +86,18 @@ TEST_CASE("command: wrong usage is one sentence and status 5") {
         {"broker", "--listen", "127.0.0.1"},
         {"broker", "--set", "log.dirs"},
         {"broker", "--set", "min.insync.replicas=0"},
+        {"broker", "--set", "colour=red"},
+        {"broker", "--set", "num.io.threads=8"},
+        {"broker", "--set", "process.roles=king"},
+        {"broker", "--set", "process.roles=broker"},
+        {"broker", "--set", "listeners=nowhere"},
+        {"broker", "/nonexistent/server.properties"},
     };
     for (const auto& words : wrong) {
         const Outcome outcome = klamm_command(words);
         CAPTURE(outcome.err, words.size(), words.empty() ? "" : std::string(words.back()));
-        REQUIRE(outcome.status == 5);
+        const bool broker = !words.empty() && words.front() == "broker";
+        REQUIRE(outcome.status == (broker ? 2 : 5));
         REQUIRE(outcome.out.empty());
         REQUIRE(outcome.err.starts_with("klamm"));
         REQUIRE(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);

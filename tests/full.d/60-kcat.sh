@@ -10,7 +10,7 @@ trap '[[ -z $broker ]] || kill "$broker" 2>/dev/null || true; rm -rf "$room"' EX
 
 # start BROKERS: starts them on the data in $room/data and waits for the topic.
 start() {
-    "$klamm" broker --brokers "$1" --listen "127.0.0.1:$port" --dir "$room/data" >>"$room/log" 2>&1 &
+    "$klamm" broker --brokers "$1" --listen "127.0.0.1:$port" --dir "$room/data" --topic trial >>"$room/log" 2>&1 &
     broker=$!
     for _ in $(seq 100); do
         kcat -b "127.0.0.1:$port" -L -m 1 >"$room/list" 2>/dev/null && grep -q 'topic "trial"' "$room/list" &&

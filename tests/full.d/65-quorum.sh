@@ -9,7 +9,7 @@ broker=
 trap '[[ -z $broker ]] || kill -9 "$broker" 2>/dev/null || true; rm -rf "$room"' EXIT
 
 start() {
-    "$klamm" broker --brokers 3 --controllers 3 --listen "127.0.0.1:$port" --dir "$room/data" >>"$room/log" 2>&1 &
+    "$klamm" broker --brokers 3 --controllers 3 --listen "127.0.0.1:$port" --dir "$room/data" --topic trial >>"$room/log" 2>&1 &
     broker=$!
     for _ in $(seq 150); do
         kcat -b "127.0.0.1:$port" -L -m 1 >"$room/list" 2>/dev/null && grep -q 'topic "trial"' "$room/list" &&
