@@ -40,7 +40,7 @@ replica::LeaderSettings ReplicaHost::settings() const {
     const auto& image = *context_.image;
     return {.lag_max = milliseconds(context_.settings.options.replica_lag_time_max_ms),
             .min_isr = image.min_insync_replicas(partition_.topic),
-            .flush_each = image.flush_messages(partition_.topic) == 1};
+            .flush_each = topic_options(context_, partition_.topic).flush_messages == 1};
 }
 
 Offset ReplicaHost::high_watermark() const {
