@@ -15,7 +15,7 @@ namespace klamm::checkers {
 
 namespace {
 
-constexpr std::uint64_t first_turn = 4096;  // configurations; each further turn has four times more
+constexpr std::uint64_t first_turn = 1024;  // configurations; each further turn has four times more
 
 struct Part {
     std::vector<Operation> operations;  // by call
