@@ -4,6 +4,7 @@ passes. $CLASSPATH has their jars (all.d/20-java.sh)."""
 
 import re
 import subprocess
+import tempfile
 
 from harness import TOPIC, BrokerCase, main
 
@@ -12,7 +13,7 @@ SECONDS_MAX = 90
 
 
 class Tools(BrokerCase):
-    OPTIONS = {'brokers': 3, 'partitions': 2}
+    OPTIONS = {'brokers': 3, 'partitions': 2, 'settings': ('group.initial.rebalance.delay.ms=200',)}
 
     def run_tool(self, name, *words, stdin='', fails=False, where=('--bootstrap-server',)):
         """What a tool prints; it must end well, or with `fails` badly."""
@@ -64,6 +65,43 @@ class Tools(BrokerCase):
         self.assertEqual(self.run_tool(TOOLS + 'GetOffsetShell', '--topic', 'spoken').split(), [f'spoken:0:{len(lines)}'])
         self.assertEqual(self.run_tool(TOOLS + 'GetOffsetShell', '--topic', 'spoken', '--time', '-2').split(),
                          ['spoken:0:0'])
+
+    def test_a_group_reads_and_is_shown_and_moved(self):
+        self.create('grouped', 2)
+        self.run_tool(TOOLS + 'ConsoleProducer', '--topic', 'grouped', stdin=''.join(f'{i}\n' for i in range(100)))
+        heard = self.run_tool(TOOLS + 'consumer.ConsoleConsumer', '--topic', 'grouped', '--group', 'readers',
+                              '--from-beginning', '--max-messages', '100')
+        self.assertEqual(sorted(map(int, heard.split())), list(range(100)))
+        groups = TOOLS + 'consumer.group.ConsumerGroupCommand'
+        self.assertIn('readers', self.run_tool(groups, '--list').split())
+        shown = self.run_tool(groups, '--describe', '--group', 'readers')
+        rows = [line.split() for line in shown.splitlines() if line.startswith('readers')]
+        self.assertEqual(sum(int(row[3]) for row in rows), 100)
+        self.assertEqual({row[5] for row in rows}, {'0'})  # the lag; a partition may have no row, if nothing was there
+        self.run_tool(groups, '--group', 'readers', '--topic', 'grouped', '--reset-offsets', '--to-earliest', '--execute')
+        again = self.run_tool(TOOLS + 'consumer.ConsoleConsumer', '--topic', 'grouped', '--group', 'readers',
+                              '--max-messages', '100')
+        self.assertEqual(sorted(map(int, again.split())), list(range(100)))
+        self.run_tool(groups, '--delete', '--group', 'readers')
+        self.assertNotIn('readers', self.run_tool(groups, '--list').split())
+
+    def test_verifiable_producer_and_consumer_agree(self):
+        printed = self.run_tool(TOOLS + 'VerifiableProducer', '--topic', TOPIC, '--max-messages', '500', '--acks', '-1')
+        self.assertEqual(printed.count('"producer_send_success"'), 500)
+        printed = self.run_tool(TOOLS + 'VerifiableConsumer', '--topic', TOPIC, '--group-id', 'verifying',
+                                '--max-messages', '500', '--reset-policy', 'earliest')
+        self.assertEqual(sum(map(int, re.findall(r'"records_consumed","count":(\d+)', printed) or
+                                 re.findall(r'"count":(\d+),"name":"records_consumed"', printed))), 500, printed[-2000:])
+
+    def test_records_are_deleted_and_log_directories_shown(self):
+        self.create('cut')
+        self.run_tool(TOOLS + 'ConsoleProducer', '--topic', 'cut', stdin='a\nb\nc\n')
+        with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
+            file.write('{"partitions":[{"topic":"cut","partition":0,"offset":2}],"version":1}')
+            file.flush()
+            self.assertIn('low_watermark: 2', self.run_tool(TOOLS + 'DeleteRecordsCommand', '--offset-json-file', file.name))
+        self.assertEqual(self.run_tool(TOOLS + 'GetOffsetShell', '--topic', 'cut', '--time', '-2').split(), ['cut:0:2'])
+        self.assertIn('"partition":"cut-0"', self.run_tool(TOOLS + 'LogDirsCommand', '--describe', '--topic-list', 'cut'))
 
     def test_the_performance_producer_ends_with_every_record_told(self):
         printed = self.run_tool(TOOLS + 'ProducerPerformance', '--topic', TOPIC, '--num-records', '20000', '--record-size',

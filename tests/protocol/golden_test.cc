@@ -83,12 +83,16 @@ TEST_CASE("golden: what clients sent and were told decodes, and encodes to the s
         REQUIRE(header.ok());
         CHECK(header->api_key == static_cast<ApiKey>(row.key));
         CHECK(header->api_version == row.version);
+        // An ApiVersions from the future is not read, and answered in version 0.
+        const bool future = header->api_key == ApiKey::api_versions && row.version > 4;
         const auto check_body = [&](MessageKind kind, Reader& from) {
+            if (future && kind == MessageKind::request) return;
             const ByteView rest = from.bytes(from.remaining());
             const Bytes body(rest.begin(), rest.end());
             const MessageInfo* info = find_message(kind, header->api_key);
             REQUIRE(info != nullptr);
-            const Result<Bytes> again = recode(*info, body, row.version, row.version);
+            const int version = future ? 0 : row.version;
+            const Result<Bytes> again = recode(*info, body, version, version);
             if (!again.ok()) FAIL(again.error().text);
             CHECK(*again == body);
         };

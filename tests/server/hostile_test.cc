@@ -116,8 +116,8 @@ TEST_CASE("hostile: lengths that are none close at once, with one line") {
 }
 
 TEST_CASE(
-    "hostile: a body that ends too early closes, in every API and version; as Kafka, one "
-    "with more behind it is answered") {
+    "hostile: a body that ends too early closes, in every API and version, and one with "
+    "more behind it is answered, as by Kafka") {
     World world;
     REQUIRE(world.ready);
     for (const Bytes& sound : sound_requests()) {

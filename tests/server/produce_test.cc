@@ -71,7 +71,7 @@ using Values = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("produce: acks 0, 1 and all append; acks 0 is not answered") {
+TEST_CASE("produce: acks 0, 1 and all append, and acks 0 is not answered") {
     ProduceWorld world;
     REQUIRE(world.ready);
     CHECK(world.produce(batch_of({"a", "b"}), -1).base_offset == Offset(0));
