@@ -368,14 +368,15 @@ int describe_configs(const Session& session, const Options& options, std::int8_t
         return number >= 0 && number <= 5 ? sources[number] : sources[0];
     };
     const bool all = options.has("--all");
+    // What is set for this one itself: topics, all brokers, one broker.
+    const std::int8_t own = type == topic_type ? 1 : name.empty() ? 3 : 2;
     session.console.out(fmt::format("{} configs for {} {} are:\n", all ? "All" : "Dynamic",
                                     type == topic_type ? "topic"
                                     : name.empty()     ? "brokers"
                                                        : "broker",
                                     name.empty() ? "in the cluster" : name));
     for (const auto& config : result.configs) {
-        const bool dynamic = config.config_source >= 1 && config.config_source <= 3;
-        if (!all && !dynamic) continue;
+        if (!all && config.config_source != own) continue;
         std::string synonyms;
         for (const auto& synonym : config.synonyms)
             synonyms +=

@@ -120,7 +120,8 @@ class Administration(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix='klamm-administration-')
         cls.addClassCleanup(cls.folder.cleanup)
         port = harness.free_ports(4)
-        cls.broker = Process(['--brokers', '3', '--listen', f'127.0.0.1:{port}'], cls.folder.name)
+        cls.broker = Process(['--brokers', '3', '--listen', f'127.0.0.1:{port}', '--set', 'min.insync.replicas=2'],
+                             cls.folder.name)
         cls.addClassCleanup(cls.broker.process.kill)
         cls.broker.await_line('serving on')
         cls.bootstrap = f'127.0.0.1:{port},127.0.0.1:{port + 1}'
@@ -162,6 +163,8 @@ class Administration(unittest.TestCase):
         shown = self.result(self.admin.describe_configs([resource]))
         self.assertEqual((shown['retention.ms'].value, shown['retention.ms'].source), ('60000', 1))
         self.assertEqual((shown['max.message.bytes'].value, shown['max.message.bytes'].source), ('1048588', 5))
+        # What the file says of it is the cluster's (KIP-966).
+        self.assertEqual((shown['min.insync.replicas'].value, shown['min.insync.replicas'].source), ('2', 3))
         # AlterConfigs replaces all that was set.
         self.result(self.admin.alter_configs([ConfigResource('topic', 'kept',
                                                              set_config={'max.message.bytes': '9000'})]))
@@ -181,7 +184,7 @@ class Administration(unittest.TestCase):
     def test_commands(self):
         at = ['--bootstrap-server', self.bootstrap]
         self.assertEqual(klamm('topics', *at, '--create', '--topic', 'ours', '--partitions', '2',
-                               '--replication-factor', '3', '--config', 'min.insync.replicas=2'),
+                               '--replication-factor', '3', '--config', 'min.insync.replicas=1'),
                          (0, 'Created topic ours.\n', ''))
         self.assertEqual(klamm('topics', *at, '--create', '--topic', 'ours'),
                          (1, '', "klamm topics: Topic 'ours' already exists.\n"))
@@ -192,7 +195,7 @@ class Administration(unittest.TestCase):
         lines = out.splitlines()
         self.assertEqual((status, len(lines)), (0, 3))
         self.assertRegex(lines[0], r'^Topic: ours\tTopicId: \S{22}\tPartitionCount: 2\tReplicationFactor: 3\tConfigs: '
-                                   r'min.insync.replicas=2$')
+                                   r'min.insync.replicas=1$')
         self.assertRegex(lines[2], r'^\tTopic: ours\tPartition: 1\tLeader: [123]\tReplicas: [123],[123],[123]\tIsr: ')
         names = ['--entity-type', 'topics', '--entity-name', 'ours']
         self.assertEqual(klamm('configs', *at, *names, '--alter', '--add-config',
