@@ -87,7 +87,7 @@ TEST_CASE("group: an assignment that cannot be written brings everybody back to 
     CHECK(bench.ask<SyncAnswer>(sync(again)).error == ErrorCode::none);
 }
 
-TEST_CASE("group: a session that ends makes the others rebalance; heartbeats keep it") {
+TEST_CASE("group: a session that ends makes the others rebalance, heartbeats keep it") {
     Bench bench;
     const auto members = stable_group(bench, 2);
     for (int i = 0; i < 4; ++i) {
@@ -169,7 +169,7 @@ TEST_CASE("group: a static member whose new id cannot be written is the old one 
     CHECK(bench.ask<PlainAnswer>(alive).error == ErrorCode::none);
 }
 
-TEST_CASE("group: several leave at once, by id and by instance; a strange one is told so") {
+TEST_CASE("group: several leave at once, by id and by instance, a strange one is told so") {
     Bench bench;
     Join first = join();
     first.instance = "i1";
