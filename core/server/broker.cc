@@ -187,8 +187,20 @@ void Broker::drop_partitions() {
         const metadata::PartitionImage* partition = context_.image->partition(id);
         if (partition == nullptr || !metadata::contains(partition->replicas, context_.self()))
             gone.push_back(id);
+        else
+            start_over(*host);
     }
     for (const TopicPartition& id : gone) let_go(id, false);
+}
+
+/// Drops a damaged log that nobody counts on, so that it is copied from the leader.
+bool Broker::start_over(ReplicaHost& host) {
+    if (going_.contains(host.partition()) || !host.may_start_over()) return false;
+    const storage::OfflineReason& why = *host.log().offline();
+    context_.env().log(fmt::format("{} is copied anew: {} in {} at {}, offset {}", host.name(),
+                                   why.error.text, why.file, why.position, why.offset.value));
+    let_go(host.partition(), false);
+    return true;
 }
 
 void Broker::let_go(const TopicPartition& partition, bool keep) {
@@ -201,6 +213,9 @@ void Broker::let_go(const TopicPartition& partition, bool keep) {
 void Broker::on(RemoveNow now) {
     going_.erase(now.partition);
     if (stage_ == Stage::closing || !hosts_.contains(now.partition)) return;
+    if (hosts_.hosts().at(now.partition)->may_start_over())
+        context_.turn().state(
+            facts::LogTruncated{now.partition, Offset(0), facts::TruncateReason::reset});
     hosts_.erase(now.partition);
     directory_->remove_log(context_.env(), now.partition, now.keep);
     open_partitions();
@@ -260,7 +275,7 @@ void Broker::after_directory_event(storage::PartitionLog* touched) {
     if (touched != nullptr)
         if (ReplicaHost* host = hosts_.find(touched->partition())) {
             host->on_log_event();
-            if (host->is_anothers()) {
+            if (!start_over(*host) && host->is_anothers()) {
                 context_.env().log(
                     fmt::format("{} belongs to another topic id: it is set aside", host->name()));
                 let_go(touched->partition(), true);

@@ -112,6 +112,7 @@ class Broker final : public env::Node {
     void maybe_close();
     void release_pins();
     void look_after_logs();
+    bool start_over(ReplicaHost& host);
     void tick();
     void set_alarm();
     [[nodiscard]] bool first_shard() const { return context_.env().shard() == 0; }

@@ -180,6 +180,7 @@ bool ReplicaHost::is_anothers() const {
 void ReplicaHost::on_log_event() {
     if (leaving_) return;
     take_waiting_reads();
+    opened_ = opened_ || log_->opened();
     if (cut_ && cut_->begun && log_->phase() == LogPhase::open) finish_cut();
     if (log_->phase() == LogPhase::offline) {
         if (leader() != nullptr) stop_leading();

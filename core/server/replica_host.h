@@ -83,6 +83,10 @@ class ReplicaHost {
     bool clean();
     [[nodiscard]] bool cleaning() const { return log_->cleaning(); }
     [[nodiscard]] const std::string& topic() const { return topic_; }
+    /// Its log was found damaged when it was opened, so that it has not fetched since this broker
+    /// registered; and nobody counts on it: another leads, and it is in neither ISR nor ELR. Then
+    /// it may be copied anew from the leader (contract I5).
+    [[nodiscard]] bool may_start_over() const;
 
     void tick();
     [[nodiscard]] Instant deadline_min() const;
@@ -198,6 +202,7 @@ class ReplicaHost {
     std::optional<replica::IsrProposal> sent_;              // the proposal that the controller has
     TimerQueue<replica::IsrProposal> resend_;
     std::vector<Deletion> deletions_;
+    bool opened_ = false;  // its log was open in this life
     Instant lag_check_{0};
 };
 

@@ -21,8 +21,8 @@ storage::LogConfig ReplicaHost::configured() const {
 void ReplicaHost::delete_records(const DeleteRecordsCommand& command) {
     DeleteRecordsOutcome outcome{.reply = command.reply};
     auto* state = leader();
-    const Offset start = command.offset == no_offset && state != nullptr ? state->high_watermark()
-                                                                         : command.offset;
+    const Offset start =
+        command.offset == no_offset && state != nullptr ? state->high_watermark() : command.offset;
     if (state == nullptr || !ready()) {
         outcome.error = not_serving();
     } else if (!log_->config().deletes) {
@@ -84,6 +84,22 @@ std::optional<log::CleanRange> ReplicaHost::cleanable() const {
 
 bool ReplicaHost::clean() {
     return ready() && log_->clean(context_.env(), std::min(high_watermark(), log_->log_end()));
+}
+
+bool ReplicaHost::may_start_over() const {
+    if (opened_ || log_->phase() != storage::LogPhase::offline) return false;
+    const storage::OfflineReason& why = *log_->offline();
+    if (why.disk_failed || why.error.failure != Failure::corrupt) return false;
+    const metadata::PartitionImage* state = context_.image->partition(partition_);
+    if (!context_.caught_up || state == nullptr) return false;
+    // Not before the image knows of this registration: it takes a replica that stopped without
+    // proof out of ISR and ELR.
+    const metadata::BrokerImage* self = context_.image->broker(context_.self());
+    if (self == nullptr || self->epoch != context_.broker_epoch) return false;
+    return state->leader != no_broker && state->leader != context_.self() &&
+           !metadata::contains(state->isr, context_.self()) &&
+           !metadata::contains(state->elr, context_.self()) &&
+           !metadata::contains(state->last_known_elr, context_.self());
 }
 
 }  // namespace klamm::server

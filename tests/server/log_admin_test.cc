@@ -125,7 +125,7 @@ TEST_CASE("log admin: retention by size takes the oldest segments of every repli
     REQUIRE(records_in(only(answer->body).records).front().first == start);
 }
 
-TEST_CASE("log admin: the cleaner keeps each key's last value; a replica copies what is left") {
+TEST_CASE("log admin: the cleaner keeps each key's last value, a replica copies what is left") {
     ClusterOptions options;
     options.shards = GENERATE(1U, 2U);
     options.topic = {{"internal.segment.bytes", "1024"},
