@@ -60,10 +60,14 @@ std::size_t PartitionLog::deletable(Timestamp wall, Offset high_watermark) const
         });
     }
     if (config_.retention_ms >= 0) {
-        // A segment without timestamps has no age here: files have no times of their own.
+        // Files have no times of their own: a segment without timestamps, whose records were all
+        // compacted away, is as old as the next that has one.
         count = std::max(count, from_front([&](const Segment& segment) {
-                             return segment.timestamp_max.value >= 0 &&
-                                    wall - segment.timestamp_max > config_.retention_ms;
+                             const Segment* dated = &segment;
+                             while (dated != &segments_.back() && dated->timestamp_max.value < 0)
+                                 ++dated;
+                             return dated->timestamp_max.value >= 0 &&
+                                    wall - dated->timestamp_max > config_.retention_ms;
                          }));
     }
     return count;

@@ -25,7 +25,8 @@ std::string segment_file(Offset base, const char* suffix) {
 void Segment::note_batch(const record::BatchView& batch, std::uint64_t interval_bytes) {
     KLAMM_ASSERT(batch.base_offset() >= end);
     if (size == 0) timestamp_first = batch.max_timestamp();
-    if (batch.max_timestamp() > timestamp_max) {
+    // A batch that compaction has emptied holds no record of that time.
+    if (batch.record_count() != 0 && batch.max_timestamp() > timestamp_max) {
         timestamp_max = batch.max_timestamp();
         timestamp_max_offset = batch.last_offset();
     }
