@@ -1,6 +1,7 @@
 // Produce: each partition's batch is validated once, here, then goes to the shard that holds the
 // partition as a view of the frame. acks=0 gets no answer; an error then closes the connection, so
 // that the client notices.
+#include "core/controller/topic_control.h"
 #include "core/record/validate.h"
 #include "core/server/requests.h"
 #include "core/server/topic_options.h"
@@ -109,6 +110,10 @@ ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
                                   protocol::ProduceResponsePartition& answer,
                                   const protocol::Records& records, Duration timeout) {
     PendingProduce& pending = produces_.at(id);
+    // What groups and transactions keep is the coordinators'; Kafka lets its own administrator in.
+    if (controller::is_internal_topic(context_.image->topic(partition.topic)->name) &&
+        pending.request.client_id != "__admin_client")
+        return ErrorCode::invalid_topic_exception;
     auto options = validate_options(topic_options_.of(context_, partition.topic),
                                     pending.request.version, context_.turn().wall);
     options.decompressor = &decompressor_;

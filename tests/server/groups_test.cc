@@ -403,3 +403,22 @@ TEST_CASE("groups: the topic of offsets is made when a coordinator is first aske
     share.key_type = 2;
     CHECK(world.call(share, 6)->body.coordinators.at(0).error_code == ErrorCode::invalid_request);
 }
+
+TEST_CASE("groups: nobody but the coordinator writes to the topic of offsets") {
+    World world(with_offsets(1));
+    REQUIRE(world.ready);
+    REQUIRE(world.settles([&] { return world.commit(41) == ErrorCode::none; }));
+    record::BatchBuilder builder;
+    builder.append(Timestamp(1), as_bytes("key"), as_bytes("value"));
+    const Bytes batch = builder.build();
+    for (const int version : {12, 13}) {
+        auto request = produce_of(batch, -1, version >= 13);
+        request.topic_data[0].name = version >= 13 ? "" : "__consumer_offsets";
+        if (version >= 13) request.topic_data[0].topic_id = offsets_id;
+        const auto answer = world.call(request, version);
+        REQUIRE(answer);
+        CHECK(answer->body.responses.at(0).partition_responses.at(0).error_code ==
+              ErrorCode::invalid_topic_exception);
+    }
+    CHECK(world.fetch().second == 41);
+}
