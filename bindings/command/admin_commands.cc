@@ -45,7 +45,7 @@ constexpr std::string_view configs_usage =
     "  --alter [--add-config KEY=VALUE,...] [--delete-config KEY,...]\n";
 
 /// Words as options: those with a value, which may come again, and flags.
-struct Options {
+struct AdminOptions {
     std::map<std::string, std::vector<std::string>> values;
     std::set<std::string> flags;
 
@@ -57,9 +57,9 @@ struct Options {
     }
 };
 
-Result<Options> read_options(Words words, const std::set<std::string>& with_value,
-                             const std::set<std::string>& flags) {
-    Options options;
+Result<AdminOptions> read_options(Words words, const std::set<std::string>& with_value,
+                                  const std::set<std::string>& flags) {
+    AdminOptions options;
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string word(words[i]);
         if (flags.contains(word)) {
@@ -175,7 +175,7 @@ bool is_internal(std::string_view name) {
     return name == "__consumer_offsets" || name == "__transaction_state";
 }
 
-int create_topic(const Session& session, const Options& options, const std::string& name) {
+int create_topic(const Session& session, const AdminOptions& options, const std::string& name) {
     protocol::CreateTopicsRequest request;
     request.timeout_ms = 30'000;
     protocol::CreateTopicsRequestTopic topic;
@@ -226,7 +226,7 @@ int create_topic(const Session& session, const Options& options, const std::stri
     return 0;
 }
 
-int list_topics(const Session& session, const Options& options) {
+int list_topics(const Session& session, const AdminOptions& options) {
     protocol::MetadataRequest request;
     request.topics = std::nullopt;
     request.allow_auto_topic_creation = false;
@@ -260,7 +260,7 @@ std::optional<std::string> configs_of(const Session& session, const std::string&
     return text;
 }
 
-int describe_topics(const Session& session, const Options& options) {
+int describe_topics(const Session& session, const AdminOptions& options) {
     const auto wanted = options.value("--topic");
     protocol::DescribeTopicPartitionsRequest request;
     std::vector<std::string> names;
@@ -310,7 +310,7 @@ int describe_topics(const Session& session, const Options& options) {
     }
 }
 
-int alter_topic(const Session& session, const Options& options, const std::string& name) {
+int alter_topic(const Session& session, const AdminOptions& options, const std::string& name) {
     protocol::CreatePartitionsRequest request;
     request.timeout_ms = 30'000;
     std::int32_t count = 0;
@@ -329,7 +329,7 @@ int alter_topic(const Session& session, const Options& options, const std::strin
     return 0;
 }
 
-int delete_topic(const Session& session, const Options& options, const std::string& name) {
+int delete_topic(const Session& session, const AdminOptions& options, const std::string& name) {
     protocol::DeleteTopicsRequest request;
     request.timeout_ms = 30'000;
     request.topics.push_back({.name = name, .topic_id = {}});
@@ -345,7 +345,7 @@ int delete_topic(const Session& session, const Options& options, const std::stri
     return 0;
 }
 
-int describe_configs(const Session& session, const Options& options, std::int8_t type,
+int describe_configs(const Session& session, const AdminOptions& options, std::int8_t type,
                      const std::string& name, BrokerId to) {
     protocol::DescribeConfigsRequest request;
     request.include_synonyms = true;
@@ -389,7 +389,7 @@ int describe_configs(const Session& session, const Options& options, std::int8_t
     return 0;
 }
 
-int alter_configs(const Session& session, const Options& options, std::int8_t type,
+int alter_configs(const Session& session, const AdminOptions& options, std::int8_t type,
                   const std::string& name, BrokerId to) {
     constexpr std::int8_t set = 0;
     constexpr std::int8_t remove = 1;

@@ -75,7 +75,7 @@ int complain(const Console& console, std::string_view sentence) {
     return wrong_usage;
 }
 
-Error wrong(std::string text) { return {Failure::invalid, std::move(text)}; }
+Error refused(std::string text) { return {Failure::invalid, std::move(text)}; }
 
 template <class Number>
 bool parse_number(std::string_view text, Number low, Number high, Number& out) {
@@ -112,14 +112,14 @@ Status take_listeners(Arguments& arguments) {
         std::string name;
         env::Endpoint at;
         if (!parse_endpoint(listener, at, &name))
-            return wrong(fmt::format("listeners: expected NAME://HOST:PORT, found {}", listener));
+            return refused(fmt::format("listeners: expected NAME://HOST:PORT, found {}", listener));
         if (is_control(name)) {
             arguments.control = at;
             if (arguments.control->host.empty()) arguments.control->host = "0.0.0.0";
             continue;
         }
         if (std::exchange(has_client, true))
-            return wrong(
+            return refused(
                 fmt::format("listeners: more than one listener for clients is not served "
                             "yet: {}",
                             listener));
@@ -132,7 +132,7 @@ Status take_listeners(Arguments& arguments) {
     for (const std::string& listener : options.advertised_listeners) {
         std::string name;
         if (!parse_endpoint(listener, arguments.advertised, &name))
-            return wrong(
+            return refused(
                 fmt::format("advertised.listeners: expected NAME://HOST:PORT, found {}", listener));
         if (is_control(name)) arguments.advertised = {};
     }
@@ -145,7 +145,7 @@ Status take_roles(Arguments& arguments) {
         arguments.is_broker = arguments.is_controller = false;
         for (const std::string& role : options.process_roles) {
             if (role != "broker" && role != "controller")
-                return wrong(
+                return refused(
                     fmt::format("process.roles: expected broker or controller, found {}", role));
             (role == "broker" ? arguments.is_broker : arguments.is_controller) = true;
         }
@@ -157,20 +157,20 @@ Status take_roles(Arguments& arguments) {
         if (at == std::string::npos ||
             !parse_number<std::int32_t>(std::string_view(text).substr(0, at), 0, INT32_MAX, id) ||
             !parse_endpoint(std::string_view(text).substr(at + 1), voter.at))
-            return wrong(
+            return refused(
                 fmt::format("controller.quorum.voters: expected ID@HOST:PORT, found {}", text));
         voter.id = BrokerId(id);
         arguments.voters.push_back(voter);
     }
     const bool both = arguments.is_broker && arguments.is_controller;
     if (both && arguments.voters.size() > 1)
-        return wrong(
+        return refused(
             "a process that is broker and controller is not served in a quorum of several: make "
             "process.roles broker here, and controller in a process of its own");
     if (!both && arguments.voters.empty())
-        return wrong("process.roles: one role alone needs controller.quorum.voters");
+        return refused("process.roles: one role alone needs controller.quorum.voters");
     if (!both && (arguments.brokers > 1 || arguments.controllers > 0))
-        return wrong("--brokers and --controllers are for a process with both roles");
+        return refused("--brokers and --controllers are for a process with both roles");
     if (both && !arguments.voters.empty()) {
         if (!arguments.control) arguments.control = arguments.voters.front().at;
         arguments.voters.clear();  // itself
@@ -187,17 +187,17 @@ Status set_option(Arguments& arguments, const std::string& key, const std::strin
 /// A file's keys that are not served are told once each, and do nothing.
 Status read_file(Arguments& arguments, const std::string& path, const Console& console) {
     std::ifstream file(path);
-    if (!file) return wrong(fmt::format("{}: cannot be read", path));
+    if (!file) return refused(fmt::format("{}: cannot be read", path));
     std::ostringstream text;
     text << file.rdbuf();
     const auto pairs = config::parse_properties(text.str());
-    if (!pairs.ok()) return wrong(fmt::format("{}: {}", path, pairs.error().text));
+    if (!pairs.ok()) return refused(fmt::format("{}: {}", path, pairs.error().text));
     std::set<std::string> told;
     for (const config::KeyValue& pair : *pairs) {
         const Status status = set_option(arguments, pair.key, pair.value);
         if (status.ok()) continue;
         if (status.failure() != Failure::not_found)
-            return wrong(fmt::format("{}: {}", path, status.error().text));
+            return refused(fmt::format("{}: {}", path, status.error().text));
         if (!told.insert(pair.key).second) continue;
         console.err(fmt::format("klamm broker: {}: {} is {}; it does nothing\n", path, pair.key,
                                 config::is_kafka_broker_key(pair.key)
@@ -209,13 +209,13 @@ Status read_file(Arguments& arguments, const std::string& path, const Console& c
 
 Status set_word(Arguments& arguments, std::string_view word) {
     const auto pair = config::parse_key_value(word);
-    if (!pair.ok()) return wrong(fmt::format("--set {}: expected KEY=VALUE", word));
+    if (!pair.ok()) return refused(fmt::format("--set {}: expected KEY=VALUE", word));
     const Status status = set_option(arguments, pair->key, pair->value);
     if (status.ok() || status.failure() != Failure::not_found) return status;
-    return wrong(fmt::format("--set {}: {}", word,
-                             config::is_kafka_broker_key(pair->key)
-                                 ? "an option of Kafka's that is not served yet"
-                                 : "there is no such option"));
+    return refused(fmt::format("--set {}: {}", word,
+                               config::is_kafka_broker_key(pair->key)
+                                   ? "an option of Kafka's that is not served yet"
+                                   : "there is no such option"));
 }
 
 Status parse(std::span<const std::string_view> words, Arguments& arguments,
@@ -228,7 +228,7 @@ Status parse(std::span<const std::string_view> words, Arguments& arguments,
         if (words[i].starts_with("--")) {
             ++i;
         } else {
-            if (++files > 1) return wrong(fmt::format("{}: one file is enough", words[i]));
+            if (++files > 1) return refused(fmt::format("{}: one file is enough", words[i]));
             KLAMM_TRY(read_file(arguments, std::string(words[i]), console));
         }
     }
@@ -239,8 +239,8 @@ Status parse(std::span<const std::string_view> words, Arguments& arguments,
                                               "--controllers", "--listen", "--dir",
                                               "--topic",       "--set"};
         if (std::find(std::begin(known), std::end(known), word) == std::end(known))
-            return wrong(fmt::format("{}: no such option", word));
-        if (i + 1 >= words.size()) return wrong(fmt::format("{}: a value is missing", word));
+            return refused(fmt::format("{}: no such option", word));
+        if (i + 1 >= words.size()) return refused(fmt::format("{}: a value is missing", word));
         const std::string_view value = words[++i];
         bool good = true;
         if (word == "--brokers") {
@@ -261,7 +261,7 @@ Status parse(std::span<const std::string_view> words, Arguments& arguments,
         } else {
             KLAMM_TRY(set_word(arguments, value));
         }
-        if (!good) return wrong(fmt::format("{}: '{}' is not a lawful value", word, value));
+        if (!good) return refused(fmt::format("{}: '{}' is not a lawful value", word, value));
     }
     KLAMM_TRY(config::check(arguments.options));
     if (arguments.given.contains("listeners")) KLAMM_TRY(take_listeners(arguments));
@@ -274,7 +274,7 @@ Status parse(std::span<const std::string_view> words, Arguments& arguments,
     for (const char* key : {"log.dirs", "log.dir"})
         if (arguments.given.contains(key)) arguments.directory = arguments.options.log_dirs.front();
     if (arguments.given.contains("log.dirs") && arguments.options.log_dirs.size() > 1)
-        return wrong("log.dirs: more than one directory is not served yet");
+        return refused("log.dirs: more than one directory is not served yet");
     if (listen) {
         arguments.listen = *listen;
         if (listen->host.empty()) arguments.listen.host = "127.0.0.1";

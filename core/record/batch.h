@@ -14,6 +14,11 @@
 
 namespace klamm::record {
 
+/// Of timestamps, which clients choose: as Java has it, no overflow is undefined.
+constexpr std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
 /// From the base offset to the first record.
 constexpr std::size_t batch_header_bytes = 61;
 /// Base offset and length: what the length field does not count.

@@ -42,10 +42,6 @@ struct Writer {
     }
 };
 
-std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-}
-
 /// Length, attributes, timestamp delta and offset delta at their longest.
 constexpr std::size_t record_overhead_bytes_max =
     varint_bytes_max + 1 + varlong_bytes_max + varint_bytes_max;

@@ -25,10 +25,6 @@ Validation refuse(ErrorCode error, std::string message) {
     return refused;
 }
 
-std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-}
-
 enum class Front : std::uint8_t { batch, legacy_batch, nothing, corrupt };
 
 /// What stands at the front of `bytes`, as Kafka's ByteBufferLogInputStream sees it: a batch that

@@ -15,11 +15,11 @@ namespace klamm::server {
 
 namespace {
 constexpr env::ListenerId listener{1};
-constexpr storage::TokenOwner token_owner_first = 1;
-constexpr storage::TokenOwner token_owner_end = 16;
+constexpr storage::TokenOwner log_owner_first = 1;
+constexpr storage::TokenOwner log_owner_end = 16;
 // Tokens of reads of this node's own, beside those of its log.
-constexpr env::Token load_token = env::Token{token_owner_end} << 32;
-constexpr std::uint64_t load_bytes_max = 1 << 20;
+constexpr env::Token load_token = env::Token{log_owner_end} << 32;
+constexpr std::uint64_t image_load_bytes_max = 1 << 20;
 constexpr Duration stop_wait_max = seconds(25);
 constexpr Duration quorum_stop_wait_max = seconds(5);  // for a successor, as Kafka's quorum waits
 
@@ -76,8 +76,8 @@ void MetadataNode::take(env::Event& event) {
         started_ = env_->turn().now;
         env_->network().listen(settings_.listen, listener);
         if (!settings_.voters.empty()) return start_quorum(*started);
-        directory_ = std::make_unique<storage::LogDirectory>(settings_.log_dir, token_owner_first,
-                                                             token_owner_end);
+        directory_ = std::make_unique<storage::LogDirectory>(settings_.log_dir, log_owner_first,
+                                                             log_owner_end);
         constexpr auto domain = draw_domain("server.directory");
         const Draws& draws = env_->turn().draws;
         directory_->start(*env_,
@@ -150,7 +150,7 @@ void MetadataNode::after_log_event() {
 void MetadataNode::load() {
     while (!loading_ && loaded_ < log_->log_end()) {
         const storage::ReadPlan plan =
-            log_->read(*env_, loaded_, load_bytes_max, log_->log_end(), true);
+            log_->read(*env_, loaded_, image_load_bytes_max, log_->log_end(), true);
         if (plan.status != storage::ReadStatus::ok)
             return;  // it will be asked for again when it is there
         if (plan.ranged) {

@@ -9,8 +9,6 @@ namespace klamm::storage {
 
 namespace {
 
-constexpr std::size_t offset_digits = 20;
-
 /// The files of a segment, in the order of their names, and the snapshots.
 enum class Kind : std::uint8_t { index, log, snapshot, time_index };
 

@@ -8,9 +8,7 @@
 
 namespace klamm::storage {
 
-namespace {
-constexpr std::size_t offset_digits = 20;
-}
+namespace {}
 
 std::string segment_file(Offset base, const char* suffix) {
     KLAMM_ASSERT(base.value >= 0);

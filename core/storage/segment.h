@@ -15,6 +15,8 @@
 
 namespace klamm::storage {
 
+constexpr std::size_t offset_digits = 20;  // of a segment's name
+
 constexpr std::size_t index_entry_bytes = 8;
 constexpr std::size_t time_index_entry_bytes = 12;
 

@@ -28,8 +28,8 @@ class Lines final : public sim::WorldObserver {
     std::string last;
 };
 
-struct World {
-    explicit World(ClusterOptions options = {})
+struct HostileWorld {
+    explicit HostileWorld(ClusterOptions options = {})
         : cluster(std::move(options)), client(cluster.world) {
         cluster.world.set_observer(&lines);
         ready = cluster.ready();
@@ -104,7 +104,7 @@ void fix_length(Bytes& frame) {
 }  // namespace
 
 TEST_CASE("hostile: lengths that are none close at once, with one line") {
-    World world;
+    HostileWorld world;
     REQUIRE(world.ready);
     int closed = 0;
     for (const std::int32_t size : {0, -1, INT32_MIN, INT32_MAX, 104'857'601, 0x16030100}) {
@@ -118,7 +118,7 @@ TEST_CASE("hostile: lengths that are none close at once, with one line") {
 TEST_CASE(
     "hostile: a body that ends too early closes, in every API and version, and one with "
     "more behind it is answered, as by Kafka") {
-    World world;
+    HostileWorld world;
     REQUIRE(world.ready);
     for (const Bytes& sound : sound_requests()) {
         const auto key = load_big_endian<std::int16_t>(sound.data() + 4);
@@ -149,7 +149,7 @@ TEST_CASE(
 }
 
 TEST_CASE("hostile: random bytes in a frame") {
-    World world;
+    HostileWorld world;
     REQUIRE(world.ready);
     for (std::uint64_t i = 0; i < 1000; ++i) {
         Bytes frame(4 + 1 + mix64(i) % 200);
@@ -171,7 +171,7 @@ TEST_CASE("hostile: random bytes in a frame") {
 }
 
 TEST_CASE("hostile: sound requests with a few bytes changed are answered, or close with a line") {
-    World world({.shards = GENERATE(1U, 2U), .topic = {}, .script = {}});
+    HostileWorld world({.shards = GENERATE(1U, 2U), .topic = {}, .script = {}});
     REQUIRE(world.ready);
     const std::vector<Bytes> sound = sound_requests();
     int closed = 0;
@@ -203,7 +203,7 @@ TEST_CASE("hostile: sound requests with a few bytes changed are answered, or clo
 
 TEST_CASE("hostile: any request of any API, whatever is in it, is answered or closes with a line") {
     // What is not served here closes, what is served may also wait: for a leader, for a record.
-    World world;
+    HostileWorld world;
     REQUIRE(world.ready);
     int closed = 0;
     int answered = 0;
@@ -238,7 +238,7 @@ TEST_CASE("hostile: any request of any API, whatever is in it, is answered or cl
 }
 
 TEST_CASE("hostile: a request that arrives byte by byte is a request") {
-    World world;
+    HostileWorld world;
     REQUIRE(world.ready);
     const std::size_t line = world.client.connect("broker-1");
     const Bytes frame =
