@@ -211,7 +211,7 @@ TEST_CASE("disk: a rename replaces what was there, and old handles keep their fi
     CHECK(lines == Lines{"ok", "ok", "ok", "a is not_found", "read 1 new", "read 2 old"});
 }
 
-TEST_CASE("disk: a renamed directory takes its files along; what is missing cannot be renamed") {
+TEST_CASE("disk: a renamed directory takes its files along, what is missing cannot be renamed") {
     IN_EACH_WORLD;
     const Lines lines = run_steps(
         *world, {

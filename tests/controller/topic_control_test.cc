@@ -274,7 +274,7 @@ TEST_CASE("topics: deleted by name or by id, never by both, never twice") {
     CHECK(cluster.image.configs().empty());
 }
 
-TEST_CASE("configs: set, removed, appended to, subtracted from; whole or not at all") {
+TEST_CASE("configs: set, removed, appended to, subtracted from, whole or not at all") {
     Cluster cluster(true);
     const TwoKeys rules;
     const auto alter = [&](ConfigChanges changes, bool replaces = false) {

@@ -160,7 +160,7 @@ TEST_CASE("ledger: a hole below an unclean leader's end is red, its divergence i
     }
 }
 
-TEST_CASE("ledger: an unclean election by configuration is O2; without the configuration red") {
+TEST_CASE("ledger: an unclean election by configuration is O2, without the configuration red") {
     for (const bool allowed : {true, false}) {
         Stage stage({.unclean = allowed});
         stage.open({a, b});

@@ -47,6 +47,13 @@ def opening_problem(path, text):
     return None
 
 
+def cut_names(text):
+    """Names of Catch2 cases that ctest would cut: it splits them at semicolons, and neither half is a case."""
+    for found in re.finditer(r'TEST_CASE\(\s*((?:"(?:\\.|[^"\\])*"\s*)+)', text):
+        if ";" in found.group(1):
+            yield text.count("\n", 0, found.start()) + 1
+
+
 def format_problems(root, paths):
     """Files that clang-format would change, or None when there is no clang-format-16."""
     tool = shutil.which("clang-format-16")
@@ -64,6 +71,8 @@ def format_problems(root, paths):
 
 
 def run_self_tests():
+    case = "TEST_" + 'CASE("one%s two")'
+    assert list(cut_names(case % ";")) == [1] and not list(cut_names(case % ","))
     self_test("header without pragma", opening_problem("a.h", "// What.\n#pragma once\n"))
     self_test("header without comment", opening_problem("a.h", "#pragma once\n#include <a>\n"))
     self_test("good header", opening_problem("a.h", "#pragma once\n// What.\n") is None)
@@ -101,6 +110,8 @@ def main(root):
         problem = opening_problem(path, text)
         if problem:
             findings.add(path, 1, problem)
+        for line in cut_names(text):
+            findings.add(path, line, "the name of a case has no semicolon: ctest would not run it")
         count = len(text.splitlines())
         if count > LINES_MAX:
             findings.add(path, 0, f"{count} lines; the limit is {LINES_MAX}")

@@ -46,7 +46,7 @@ struct Following {
 }  // namespace
 
 TEST_CASE(
-    "follower: nothing is cut on becoming one; with R2 planted the log is cut at the watermark") {
+    "follower: nothing is cut on becoming one, with R2 planted the log is cut at the watermark") {
     Following right;
     CHECK_FALSE(right.state.begin(right.turn(), log_of(0, 10)));
     Following wrong;

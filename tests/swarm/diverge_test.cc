@@ -71,7 +71,7 @@ TEST_CASE("diverge: checkpoints survive as text") {
     REQUIRE_FALSE(checkpoints_from_text("checkpoint x 2\nend 1 2\n"));
 }
 
-TEST_CASE("diverge: a run equals itself; with a fault less it parts no later than that fault") {
+TEST_CASE("diverge: a run equals itself, with a fault less it parts no later than that fault") {
     PlanOptions asked;
     asked.length = seconds(8);
     const RunPlan plan = make_plan(0x33, asked);

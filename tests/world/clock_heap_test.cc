@@ -144,7 +144,7 @@ class Square final : public env::Job {
 };
 }  // namespace
 
-TEST_CASE("shards: mail arrives in order per pair; a computed job comes back with its token") {
+TEST_CASE("shards: mail arrives in order per pair, a computed job comes back with its token") {
     World world({.seed = 7});
     std::vector<std::uint64_t> got;
     int computed = 0;

@@ -198,7 +198,7 @@ struct PowerRun {
 };
 }  // namespace
 
-TEST_CASE("power loss: synced bytes survive; each unsynced unit is kept, lost or torn by itself") {
+TEST_CASE("power loss: synced bytes survive, each unsynced unit is kept, lost or torn by itself") {
     int kept = 0;
     int lost = 0;
     int torn = 0;

@@ -165,7 +165,7 @@ TEST_CASE("streams: a close lets the peer read what left, then tells it") {
     CHECK(less);
 }
 
-TEST_CASE("streams: nobody listens, nobody of that name: refused; no power: a timeout") {
+TEST_CASE("streams: nobody listens, nobody of that name: refused, no power: a timeout") {
     World world({.seed = 3});
     Source refused;
     Source unknown;
@@ -264,7 +264,7 @@ TEST_CASE("reset: both sides are told, what was in flight is gone") {
     CHECK(pair.source.closed == 1);
 }
 
-TEST_CASE("kill: peers see what left and an end; after a loss of power they see nothing") {
+TEST_CASE("kill: peers see what left and an end, after a loss of power they see nothing") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         Pair pair(seed);
         pair.source.bytes = pattern(1000, 1);
