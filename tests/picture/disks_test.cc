@@ -54,12 +54,12 @@ class Opener final : public env::Node {
             (void)directory_.on_event(env, *synced);
         else if (auto* listed = std::get_if<env::Listed>(&event))
             (void)directory_.on_event(env, *listed);
-        const TopicPartition trial{trial_topic, PartitionIndex(0)};
+        const TopicPartition opened{trial_topic, PartitionIndex(0)};
         if (directory_.phase() == storage::DirectoryPhase::offline) {
             answer_.failed = true;
             env.stop(1);
         } else if (directory_.phase() == storage::DirectoryPhase::ready && log_ == nullptr) {
-            log_ = &directory_.open_log(env, trial, "trial-0", {});
+            log_ = &directory_.open_log(env, opened, "trial-0", {});
         } else if (log_ != nullptr && log_->opened()) {
             answer_.end = log_->log_end().value;
             env.stop(0);

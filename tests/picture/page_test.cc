@@ -149,10 +149,15 @@ TEST_CASE("outputs: each line of a trace is JSON, and the last event has the run
     const RunResult result = run_with(small_plan(6), paths);
     std::ifstream file(*paths.trace);
     std::string hash;
-    std::uint64_t events = 0, facts = 0, faults = 0;
+    std::uint64_t events = 0, facts = 0, faults = 0, bills = 0;
     for (std::string line; std::getline(file, line);) {
+        REQUIRE(bills == 0);  // it comes last
         const auto one = nlohmann::json::parse(line);
-        if (one.contains("event")) {
+        if (one.contains("bill")) {
+            ++bills;
+        } else if (one.contains("truth")) {
+            REQUIRE(one.contains("time"));
+        } else if (one.contains("event")) {
             ++events;
             REQUIRE(one["event"] == events);
             hash = one["hash"];
@@ -163,6 +168,7 @@ TEST_CASE("outputs: each line of a trace is JSON, and the last event has the run
             REQUIRE(one["fact"].get<std::string>() != "");
         }
     }
+    REQUIRE(bills == 1);
     REQUIRE(events == result.events);
     REQUIRE(faults == result.fired_ids.size());
     REQUIRE(facts > 100);

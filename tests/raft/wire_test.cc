@@ -172,7 +172,9 @@ TEST_CASE("wire: the newest versions lose nothing") {
     rc::prop("newest", [] {
         const Request asked = request(*rc::gen::inRange(0, kinds));
         const WireApi api = api_of(asked);
-        RC_ASSERT(api.version == protocol::find_api(api.key)->version_max);
+        // Version 1 of AddRaftVoter came with 4.2.
+        const int later = api.key == ApiKey::add_raft_voter ? 1 : 0;
+        RC_ASSERT(api.version == protocol::find_api(api.key)->version_max - later);
         RC_ASSERT(said(asked, api.version) == asked);
     });
 }
