@@ -52,6 +52,20 @@ def klamm(*words):
     return done.returncode, done.stdout, done.stderr
 
 
+def eventually(look, well):
+    """What `look` gives once `well` holds of it, or after ten seconds: a broker may lag behind the one that was asked first."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            seen = look()
+            if well(seen) or time.monotonic() > deadline:
+                return seen
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
 class Command(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix='klamm-administration-')
@@ -126,22 +140,32 @@ class Administration(unittest.TestCase):
         cls.broker.await_line('serving on')
         cls.bootstrap = f'127.0.0.1:{port},127.0.0.1:{port + 1}'
         cls.admin = AdminClient({'bootstrap.servers': cls.bootstrap, 'log_level': 0})
+        eventually(lambda: cls.admin.list_topics(timeout=10).brokers, lambda seen: len(seen) == 3)
 
     def result(self, futures):
         (future,) = futures.values()
         return future.result(20)
 
+    def create(self, topic, partitions):
+        """Asked again while not all three brokers are there."""
+        def ask():
+            try:
+                self.result(self.admin.create_topics([NewTopic(topic, partitions, 3, config={'retention.ms': '60000'})]))
+            except KafkaException as error:
+                if error.args[0].name() != 'TOPIC_ALREADY_EXISTS':
+                    raise
+            return True
+        eventually(ask, bool)
+
     def partitions(self, topic):
         return self.admin.list_topics(topic, timeout=10).topics[topic].partitions
 
     def await_partitions(self, topic, count):
-        deadline = time.monotonic() + 10
-        while len(self.partitions(topic)) != count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.assertEqual(len(self.partitions(topic)), count)
+        seen = eventually(lambda: self.partitions(topic), lambda seen: len(seen) == count)
+        self.assertEqual(len(seen), count)
 
     def test_topics(self):
-        self.result(self.admin.create_topics([NewTopic('orders', 2, 3, config={'retention.ms': '60000'})]))
+        self.create('orders', 2)
         self.await_partitions('orders', 2)
         with self.assertRaisesRegex(KafkaException, "Topic 'orders' already exists."):
             self.result(self.admin.create_topics([NewTopic('orders', 2, 3)]))
@@ -157,10 +181,12 @@ class Administration(unittest.TestCase):
         self.await_partitions('orders', 0)
 
     def test_configs(self):
-        self.result(self.admin.create_topics([NewTopic('kept', 1, 3, config={'retention.ms': '60000'})]))
+        self.create('kept', 1)
         self.await_partitions('kept', 1)
         resource = ConfigResource('topic', 'kept')
-        shown = self.result(self.admin.describe_configs([resource]))
+        def described():
+            return self.result(self.admin.describe_configs([resource]))
+        shown = eventually(described, lambda seen: seen['retention.ms'].value == '60000')
         self.assertEqual((shown['retention.ms'].value, shown['retention.ms'].source), ('60000', 1))
         self.assertEqual((shown['max.message.bytes'].value, shown['max.message.bytes'].source), ('1048588', 5))
         # What the file says of it is the cluster's (KIP-966).
@@ -168,9 +194,8 @@ class Administration(unittest.TestCase):
         # AlterConfigs replaces all that was set.
         self.result(self.admin.alter_configs([ConfigResource('topic', 'kept',
                                                              set_config={'max.message.bytes': '9000'})]))
-        deadline = time.monotonic() + 10
-        while shown['max.message.bytes'].value != '9000' and time.monotonic() < deadline:
-            shown = self.result(self.admin.describe_configs([resource]))
+        shown = eventually(described, lambda seen: seen['max.message.bytes'].value == '9000' and
+                           seen['retention.ms'].source == 5)
         self.assertEqual((shown['max.message.bytes'].value, shown['max.message.bytes'].source), ('9000', 1))
         self.assertEqual(shown['retention.ms'].source, 5)
         producer = Producer({'bootstrap.servers': self.bootstrap, 'log_level': 0})
@@ -190,8 +215,9 @@ class Administration(unittest.TestCase):
                          (1, '', "klamm topics: Topic 'ours' already exists.\n"))
         self.assertEqual(klamm('topics', *at, '--create', '--topic', 'ours', '--if-not-exists'), (0, '', ''))
         self.await_partitions('ours', 2)
-        self.assertIn('ours\n', klamm('topics', *at, '--list')[1])
-        status, out, _ = klamm('topics', *at, '--describe', '--topic', 'ours')
+        self.assertIn('ours\n', eventually(lambda: klamm('topics', *at, '--list')[1], lambda seen: 'ours\n' in seen))
+        status, out, _ = eventually(lambda: klamm('topics', *at, '--describe', '--topic', 'ours'),
+                                    lambda seen: seen[0] == 0 and len(seen[1].splitlines()) == 3)
         lines = out.splitlines()
         self.assertEqual((status, len(lines)), (0, 3))
         self.assertRegex(lines[0], r'^Topic: ours\tTopicId: \S{22}\tPartitionCount: 2\tReplicationFactor: 3\tConfigs: '
@@ -201,8 +227,8 @@ class Administration(unittest.TestCase):
         self.assertEqual(klamm('configs', *at, *names, '--alter', '--add-config',
                                'cleanup.policy=[compact,delete],segment.bytes=2000000', '--delete-config',
                                'min.insync.replicas')[0], 0)
-        time.sleep(0.5)
-        out = klamm('configs', *at, *names, '--describe')[1]
+        out = eventually(lambda: klamm('configs', *at, *names, '--describe')[1],
+                         lambda seen: 'segment.bytes=2000000 ' in seen and 'min.insync.replicas' not in seen)
         self.assertIn('cleanup.policy=compact,delete ', out)
         self.assertIn('segment.bytes=2000000 ', out)
         self.assertNotIn('min.insync.replicas', out)
