@@ -1,5 +1,7 @@
 #include "core/group/records.h"
 
+#include <limits>
+
 #include "core/protocol/messages/group_records.h"
 
 namespace klamm::group {

@@ -1,5 +1,7 @@
 #include "core/server/forwarder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/protocol/frame.h"
