@@ -55,9 +55,10 @@ class Group {
     std::optional<TimerId> join_timer;
     std::optional<TimerId> sync_timer;
     std::map<std::string, TimerId> pending;  // members that were given an id and have not joined
-    std::set<std::string> pending_sync;      // members of this generation that have not synced
-    bool new_member_added = false;           // while the first rebalance waits for more
-    std::uint64_t members_named = 0;         // ids given out
+    std::int32_t storing = -1;  // the generation whose assignment is on its way into the log
+    std::set<std::string> pending_sync;  // members of this generation that have not synced
+    bool new_member_added = false;       // while the first rebalance waits for more
+    std::uint64_t members_named = 0;     // ids given out
 
     [[nodiscard]] GroupState state() const { return state_; }
     [[nodiscard]] GroupState previous_state() const { return previous_; }

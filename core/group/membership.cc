@@ -374,7 +374,10 @@ void Coordinator::decide(const Turn&, Caller caller, const Sync& sync) {
     }
     answer_sync(member.syncing, sync_error(ErrorCode::rebalance_in_progress));
     member.syncing = caller;
-    if (!group->is_leader(sync.member)) return;
+    // What the leader says again has been said: a second record would give the generation another
+    // assignment after a failover. (Kafka's writes it.)
+    if (!group->is_leader(sync.member) || group->storing == group->generation()) return;
+    group->storing = group->generation();
     write({GroupRecord{group->id, group->stored(sync.assignments)}},
           AssignmentStored{group->id, group->generation(), sync.assignments});
 }
@@ -387,6 +390,7 @@ void Coordinator::sync_received(Group& group, const std::string& member) {
 void Coordinator::assignment_stored(const Turn& turn, const AssignmentStored& stored,
                                     ErrorCode error) {
     Group* group = find(stored.group);
+    if (group != nullptr && group->storing == stored.generation) group->storing = -1;
     // Others may have joined meanwhile: then it is a generation's that is over.
     if (group == nullptr || !group->is(GroupState::completing_rebalance) ||
         group->generation() != stored.generation)

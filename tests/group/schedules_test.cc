@@ -276,3 +276,11 @@ TEST_CASE("group: a thousand members are one generation, and one that leaves mak
     bench.fail_over();
     CHECK(bench.group("g")->members().size() == 1'000U);  // that generation was not synced
 }
+
+TEST_CASE(
+    "group: a leader that syncs twice before the first is committed has given one assignment") {
+    Schedule schedule;
+    const std::vector<std::tuple<int, std::size_t, std::int64_t>> steps{
+        {0, 4, 0}, {8, 0, 75}, {2, 4, 0}, {2, 4, 0}, {9, 0, 0}, {10, 0, 0}, {2, 4, 0}};
+    for (const auto& [kind, who, amount] : steps) schedule.step(kind, who, amount);
+}
