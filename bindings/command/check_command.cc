@@ -23,12 +23,12 @@ namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 6> table{{{"--model", "MODEL"},
-                                          {"--strict", ""},
-                                          {"--not-idempotent", ""},
-                                          {"--read-uncommitted", ""},
-                                          {"--compacted", ""},
-                                          {"--steps", "N"}}};
+constexpr std::array<OptionRow, 6> check_table{{{"--model", "MODEL"},
+                                                {"--strict", ""},
+                                                {"--not-idempotent", ""},
+                                                {"--read-uncommitted", ""},
+                                                {"--compacted", ""},
+                                                {"--steps", "N"}}};
 constexpr std::array<std::string_view, 1> operands{"HISTORY"};
 
 constexpr std::string_view check_help =
@@ -164,7 +164,7 @@ int check_command(Words words, const Console& console) {
         console.out(check_help);
         return 0;
     }
-    const auto options = Options::parse(words, table, operands);
+    const auto options = Options::parse(words, check_table, operands);
     if (!options) return complain(console, "check", options.error().text);
     const std::string_view model = options->value("--model").value_or("");
     const auto named = checkers::model_of(model);

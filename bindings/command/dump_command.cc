@@ -207,9 +207,9 @@ void dump_time_index(Dump& dump, std::string_view bytes, std::int64_t base) {
 }
 
 void dump_snapshot(Dump& dump, std::string_view bytes, std::int64_t base) {
-    const auto table = log::ProducerStateTable::from_snapshot(as_bytes(bytes), Offset(base));
-    if (!table.ok()) return dump.wrong(table.error().text);
-    for (const auto& [id, entry] : table->entries()) {
+    const auto producers = log::ProducerStateTable::from_snapshot(as_bytes(bytes), Offset(base));
+    if (!producers.ok()) return dump.wrong(producers.error().text);
+    for (const auto& [id, entry] : producers->entries()) {
         const std::string first = entry.transaction_start == no_offset
                                       ? "None"
                                       : fmt::format("Some({})", entry.transaction_start.value);

@@ -35,7 +35,7 @@ std::string picture(ModelName model, std::string_view text, bool quick) {
     return draw(*history, result.counterexample.operations);
 }
 
-std::string error_of(std::string_view text) {
+std::string parse_error(std::string_view text) {
     const auto history = read_operations(text);
     return history.ok() ? "no error" : history.error().text;
 }
@@ -111,21 +111,22 @@ TEST_CASE("linearizability: what is wrong is drawn with the operations that it t
 }
 
 TEST_CASE("linearizability: errors of a file of operations name the line") {
-    CHECK(error_of("") == "no error");
-    CHECK(error_of("{:process 0 :type :invoke :f :fly}") ==
+    CHECK(parse_error("") == "no error");
+    CHECK(parse_error("{:process 0 :type :invoke :f :fly}") ==
           "line 1: expected a function, one of read get write put cas append enqueue dequeue add "
           "remove contains; found \"fly\"");
-    CHECK(error_of("{:process 0 :type :ok :f :read}") ==
+    CHECK(parse_error("{:process 0 :type :ok :f :read}") ==
           "line 1: client 0 returns from an operation that it has not invoked");
-    CHECK(error_of("\n{:process 0 :type :invoke :f :read") ==
+    CHECK(parse_error("\n{:process 0 :type :invoke :f :read") ==
           "line 2, column 35: expected \"}\", found the end of the file");
-    CHECK(error_of("{:process 0 :type :invoke :f :read}\n{:process 0 :type :invoke :f :read}") ==
+    CHECK(parse_error("{:process 0 :type :invoke :f :read}\n{:process 0 :type :invoke :f :read}") ==
           "line 2: client 0 invokes \"read\" before its last operation returned");
-    CHECK(error_of("INFO jepsen.util - 1 :invoke :cas 3") == "line 1: expected [old new] for cas");
-    CHECK(error_of("1 :read nil") == "line 1: expected PROCESS :TYPE :FUNCTION VALUE");
-    CHECK(error_of(R"({"client":1,"kind":"invoked","function":"read"})") ==
+    CHECK(parse_error("INFO jepsen.util - 1 :invoke :cas 3") ==
+          "line 1: expected [old new] for cas");
+    CHECK(parse_error("1 :read nil") == "line 1: expected PROCESS :TYPE :FUNCTION VALUE");
+    CHECK(parse_error(R"({"client":1,"kind":"invoked","function":"read"})") ==
           "line 1, key \"kind\": expected operation_invoked or operation_returned");
-    CHECK(error_of(R"({"client":1,"kind":"operation_invoked","function":"add"})") ==
+    CHECK(parse_error(R"({"client":1,"kind":"operation_invoked","function":"add"})") ==
           "line 1: expected a value for add");
 }
 

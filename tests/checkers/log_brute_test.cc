@@ -26,7 +26,7 @@ struct LogOperation {
     std::vector<Record> records;
 };
 
-struct Chance {
+struct BruteChance {
     Draws draws;
     std::uint64_t n = 0;
     std::uint64_t below(std::uint64_t bound) {
@@ -35,8 +35,8 @@ struct Chance {
     bool one_in(std::uint64_t bound) { return below(bound) == 0; }
 };
 
-std::vector<LogOperation> draw(std::uint64_t seed) {
-    Chance chance{Draws(seed)};
+std::vector<LogOperation> draw_brute(std::uint64_t seed) {
+    BruteChance chance{Draws(seed)};
     std::vector<LogOperation> out;
     std::map<std::int64_t, std::uint64_t> log;
     std::int64_t end = 0;
@@ -250,7 +250,7 @@ TEST_CASE("log checker: small histories agree with brute force") {
     std::uint64_t linearizable = 0;
     const std::uint64_t count = cases(20'000);
     for (std::uint64_t seed = 1; seed <= count; ++seed) {
-        const std::vector<LogOperation> operations = draw(seed);
+        const std::vector<LogOperation> operations = draw_brute(seed);
         const bool expected = brute(operations);
         linearizable += expected ? 1 : 0;
         if (expected != sweep(operations)) {

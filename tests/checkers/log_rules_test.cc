@@ -15,7 +15,7 @@ using namespace klamm::checkers;
 
 namespace {
 
-struct Chance {
+struct RuleChance {
     Draws draws;
     std::uint64_t n = 0;
     std::int64_t below(std::uint64_t bound) {
@@ -25,8 +25,8 @@ struct Chance {
 };
 
 /// A few clients on one log, one operation at a time each.
-History draw(std::uint64_t seed) {
-    Chance chance{Draws(seed)};
+History draw_rules(std::uint64_t seed) {
+    RuleChance chance{Draws(seed)};
     History out;
     std::map<std::int64_t, std::uint64_t> log;
     std::int64_t end = 0;
@@ -135,9 +135,9 @@ struct Seen {            // one value was shown, or acknowledged, at an offset
 };
 
 /// The codes that are broken, by their definitions.
-class Naive {
+class NaiveRules {
   public:
-    Naive(const History& history, bool strict) : history_(history), strict_(strict) {
+    NaiveRules(const History& history, bool strict) : history_(history), strict_(strict) {
         for (std::size_t i = 0; i < history.size(); ++i) {
             const Event& event = history[i];
             if (event.kind == Kind::final_reads) finals_ = std::min(finals_, i);
@@ -364,14 +364,14 @@ TEST_CASE("log checker: each rule, small histories agree with brute force") {
     std::map<Code, std::uint64_t> disagreements;
     const std::uint64_t count = cases(20'000);
     for (std::uint64_t seed = 1; seed <= count; ++seed) {
-        const History history = draw(seed);
+        const History history = draw_rules(seed);
         Options options;
         const bool strict = seed % 2 == 0;
         options.reads = strict ? Reads::strict : Reads::kafka;
         std::set<Code> found;
         for (const Violation& one : check_history(history, options).violations)
             found.insert(one.code);
-        const std::set<Code> expected = Naive(history, strict).broken;
+        const std::set<Code> expected = NaiveRules(history, strict).broken;
         for (const Code code : rules) {
             broken[code] += expected.contains(code) ? 1 : 0;
             if (expected.contains(code) == found.contains(code)) continue;

@@ -7,26 +7,13 @@
 
 #include "bindings/command/commands.h"
 #include "bindings/command/options.h"
+#include "tests/command/outcome.h"
 
 using namespace klamm;
 using namespace klamm::command;
+using namespace klamm::tests;
 
 namespace {
-
-struct Outcome {
-    int status = -1;
-    std::string out;
-    std::string err;
-};
-
-Outcome klamm_command(const std::vector<std::string_view>& words) {
-    Outcome outcome;
-    Console console;
-    console.out = [&](std::string_view text) { outcome.out += text; };
-    console.err = [&](std::string_view text) { outcome.err += text; };
-    outcome.status = run_command(words, console);
-    return outcome;
-}
 
 /// The last word of the last line that begins so.
 std::string told(const std::string& text, const std::string& beginning) {

@@ -7,26 +7,17 @@
 #include "core/log/producer_state.h"
 #include "core/record/builder.h"
 #include "core/storage/segment.h"
+#include "tests/command/outcome.h"
 
 using namespace klamm;
+using namespace klamm::tests;
 
 namespace {
 
-struct Outcome {
-    int status = -1;
-    std::string out;
-    std::string err;
-};
-
 Outcome dump(const std::vector<std::string>& words) {
-    Outcome outcome;
-    command::Console console;
-    console.out = [&](std::string_view text) { outcome.out += text; };
-    console.err = [&](std::string_view text) { outcome.err += text; };
     std::vector<std::string_view> views = {"dump-log"};
-    for (const std::string& word : words) views.push_back(word);
-    outcome.status = command::run_command(views, console);
-    return outcome;
+    views.insert(views.end(), words.begin(), words.end());
+    return klamm_command(views);
 }
 
 struct Room {

@@ -4,6 +4,7 @@
 
 #include "bindings/command/commands.h"
 #include "bindings/command/terminal.h"
+#include "tests/command/outcome.h"
 #include "tests/picture/room.h"
 
 using namespace klamm;
@@ -11,22 +12,6 @@ using namespace klamm::command;
 using namespace klamm::tests;
 
 namespace {
-
-struct Outcome {
-    int status = -1;
-    std::string out;
-    std::string err;
-};
-
-Outcome klamm_command(const std::vector<std::string_view>& words, bool terminal = false) {
-    Outcome outcome;
-    Console console;
-    console.out = [&](std::string_view text) { outcome.out += text; };
-    console.err = [&](std::string_view text) { outcome.err += text; };
-    console.progress = console.colour = terminal;
-    outcome.status = run_command(words, console);
-    return outcome;
-}
 
 std::string line_of(const std::string& text, const std::string& beginning) {
     const auto at = text.rfind("\n" + beginning);

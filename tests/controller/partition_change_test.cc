@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "core/controller/partition_change.h"
+#include "tests/controller/cluster.h"
 
 namespace {
 
@@ -11,12 +11,6 @@ using namespace klamm;
 using namespace klamm::controller;
 using metadata::LeaderRecoveryState;
 using metadata::PartitionImage;
-
-BrokerIds ids(std::initializer_list<int> numbers) {
-    BrokerIds brokers;
-    for (const int number : numbers) brokers.push_back(BrokerId(number));
-    return brokers;
-}
 
 struct Row {
     const char* what;

@@ -17,8 +17,8 @@ InboundLimits limits(std::size_t in_flight, std::size_t unsent, std::size_t queu
             .queued_bytes_max = queued};
 }
 
-struct Stage {
-    explicit Stage(InboundLimits bounds = {}) : server(world, bounds) {
+struct InboundStage {
+    explicit InboundStage(InboundLimits bounds = {}) : server(world, bounds) {
         world.run_for(milliseconds(10));
     }
     void settle() { world.run_for(milliseconds(50)); }
@@ -29,7 +29,7 @@ struct Stage {
 }  // namespace
 
 TEST_CASE("inbound: answers leave in the order of their requests, whichever is ready first") {
-    Stage stage;
+    InboundStage stage;
     Peer peer(stage.world, "peer");
     for (const char* text : {"a", "b", "c", "d"}) peer.send(text);
     stage.settle();
@@ -55,7 +55,7 @@ TEST_CASE("inbound: answers leave in the order of their requests, whichever is r
 
 TEST_CASE(
     "inbound: at the bound of requests in flight nothing more is read until one is answered") {
-    Stage stage(limits(2, 1 << 20, 1 << 20));
+    InboundStage stage(limits(2, 1 << 20, 1 << 20));
     Peer peer(stage.world, "peer");
     for (const char* text : {"a", "b", "c", "d"}) peer.send(text);
     stage.settle();
@@ -72,7 +72,7 @@ TEST_CASE(
 }
 
 TEST_CASE("inbound: a peer that does not read its answers is not read from, until it does") {
-    Stage stage(limits(64, 1 << 20, 1 << 20));
+    InboundStage stage(limits(64, 1 << 20, 1 << 20));
     Peer peer(stage.world, "peer");
     peer.run([&](env::Env&) { peer.reading = false; });
     const std::string large(1 << 20, 'x');
@@ -98,7 +98,7 @@ TEST_CASE("inbound: a peer that does not read its answers is not read from, unti
 }
 
 TEST_CASE("inbound: at the shard's bound clients are paused and brokers are not") {
-    Stage stage(limits(64, 1 << 20, 1000));
+    InboundStage stage(limits(64, 1 << 20, 1000));
     Peer greedy(stage.world, "greedy");
     Peer client(stage.world, "client");
     Peer broker(stage.world, "broker", port + 1);
@@ -146,7 +146,7 @@ TEST_CASE("inbound: at the shard's bound clients are paused and brokers are not"
 }
 
 TEST_CASE("inbound: pins come back when the last byte has left, or the connection goes") {
-    Stage stage;
+    InboundStage stage;
     Peer peer(stage.world, "peer");
     peer.send("a");
     peer.send("b");
@@ -175,7 +175,7 @@ TEST_CASE("inbound: pins come back when the last byte has left, or the connectio
 }
 
 TEST_CASE("inbound: a pin that nobody holds closes nobody") {
-    Stage stage;
+    InboundStage stage;
     Peer peer(stage.world, "peer");
     stage.server.run([&](env::Env& env) { stage.server.inbound.close_holding(env, 10); });
     stage.settle();
@@ -183,7 +183,7 @@ TEST_CASE("inbound: a pin that nobody holds closes nobody") {
 }
 
 TEST_CASE("inbound: a hostile length closes this connection and no other") {
-    Stage stage;
+    InboundStage stage;
     Peer good(stage.world, "good");
     Peer bad(stage.world, "bad");
     Bytes bytes(8, 0);

@@ -1,5 +1,7 @@
 // The contract's table against the runs that it names: each rule has its scenario, and where a
 // plant is said to break it, the scenario with that plant is red by this very rule.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>

@@ -21,7 +21,7 @@ DistanceConfig config_of(const std::string& text) {
     return *config;
 }
 
-std::string error_of(const std::string& text) {
+std::string distance_error(const std::string& text) {
     const auto config = parse_distance_config(text, "c.json");
     return config.ok() ? "no error" : config.error().text;
 }
@@ -76,10 +76,10 @@ TEST_CASE("distance: the cheapest change comes first, and each is a change of on
 }
 
 TEST_CASE("distance: settings that are none are told with their line") {
-    CHECK(error_of("{}") == "no error");
-    CHECK(error_of("{\n\"acks\": \"0\"}") == "c.json:2: \"acks\": expected \"all\" or \"1\"");
-    CHECK(error_of("{\"retention.ms\": 1}") ==
+    CHECK(distance_error("{}") == "no error");
+    CHECK(distance_error("{\n\"acks\": \"0\"}") == "c.json:2: \"acks\": expected \"all\" or \"1\"");
+    CHECK(distance_error("{\"retention.ms\": 1}") ==
           "c.json:1: \"retention.ms\" is no setting that matters here");
-    CHECK(error_of(R"({"replication.factor": 2, "min.insync.replicas": 3})") ==
+    CHECK(distance_error(R"({"replication.factor": 2, "min.insync.replicas": 3})") ==
           "c.json:1: min.insync.replicas exceeds replication.factor");
 }

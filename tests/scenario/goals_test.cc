@@ -9,19 +9,13 @@
 #include "sim/scenario/goals.h"
 #include "sim/scenario/parse.h"
 #include "sim/scenario/spec.h"
+#include "tests/scenario/files.h"
 
 using namespace klamm;
 using namespace klamm::sim;
+using namespace klamm::tests;
 
 namespace {
-
-const std::string root = KLAMM_SOURCE_DIR;
-
-std::string text_of(const std::string& path) {
-    const auto text = read_scenario_file(path);
-    REQUIRE(text.ok());
-    return *text;
-}
 
 /// A catalogue with these goals, one a line from line 4 on.
 std::string with_goals(const std::string& goals) {
@@ -35,7 +29,7 @@ GoalCatalogue goals_of(const std::string& goals) {
     return *read;
 }
 
-std::string error_of(const std::string& goals) {
+std::string goals_error(const std::string& goals) {
     const auto read = parse_goals(with_goals(goals), "f");
     return read.ok() ? "no error" : read.error().text;
 }
@@ -96,30 +90,31 @@ TEST_CASE("goals: the published schema and its document are those of the tables"
 }
 
 TEST_CASE("goals: errors name file, line, key and what was expected") {
-    CHECK(error_of(leads) == "no error");
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "rarely"})") ==
+    CHECK(goals_error(leads) == "no error");
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "rarely"})") ==
           "f:4: \"kind\": expected one of \"always\", \"sometimes\", \"reachable\", found "
           "\"rarely\"");
-    CHECK(error_of(R"({"name": "a", "kind": "reachable"})") ==
+    CHECK(goals_error(R"({"name": "a", "kind": "reachable"})") ==
           "f:4: \"says\" is missing from a goal of runs: expected text");
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "reachable", "momment": {}})") ==
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "reachable", "momment": {}})") ==
           "f:4: \"momment\" is no key of a goal of runs; did you mean \"moment\"?");
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "reachable"})") ==
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "reachable"})") ==
           "f:4: \"moment\" is missing: a goal that is reachable has one");
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "sometimes"})") ==
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "sometimes"})") ==
           "f:4: \"counts\" is missing: a goal that is sometimes has some");
-    CHECK(error_of(leads + ",\n" + leads) == "f:5: \"name\": there are two goals \"a\"");
-    CHECK(error_of(leads + ",\n" + of_counts("b", "always", "{\"electons\": {\"at_least\": 1}}")) ==
+    CHECK(goals_error(leads + ",\n" + leads) == "f:5: \"name\": there are two goals \"a\"");
+    CHECK(goals_error(leads + ",\n" +
+                      of_counts("b", "always", "{\"electons\": {\"at_least\": 1}}")) ==
           "f:5: \"electons\" is no count of a run; did you mean \"elections\"?");
-    CHECK(error_of(of_counts("b", "always", R"({"lost.O9": {"at_most": 0}})"))
+    CHECK(goals_error(of_counts("b", "always", R"({"lost.O9": {"at_most": 0}})"))
               .starts_with("f:4: \"lost.O9\" is no count of a run; "));
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "reachable",
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "reachable",
         "moment": {"fact": "leads", "by": "broker-2"}})") ==
           "f:5: \"broker-2\": expected a role such as \"leader\", drawn clusters are of any size");
-    CHECK(error_of(R"({"name": "a", "says": "s", "kind": "reachable",
+    CHECK(goals_error(R"({"name": "a", "says": "s", "kind": "reachable",
         "moment": {"fact": "leads", "reason": "reset"}})")
               .starts_with("f:5: \"reason\" says nothing about \"leads\""));
-    CHECK(error_of("").find("expected at least one") != std::string::npos);
+    CHECK(goals_error("").find("expected at least one") != std::string::npos);
 }
 
 TEST_CASE("goals: a run says what came of each, and watching does not change it") {

@@ -10,13 +10,13 @@
 
 #include "sim/scenario/parse.h"
 #include "sim/scenario/spec.h"
+#include "tests/scenario/files.h"
 
 using namespace klamm;
 using namespace klamm::sim;
+using namespace klamm::tests;
 
 namespace {
-
-const std::string root = KLAMM_SOURCE_DIR;
 
 std::vector<std::string> files() {
     std::vector<std::string> all;
@@ -30,12 +30,6 @@ std::vector<std::string> files() {
     return all;
 }
 
-std::string text_of(const std::string& path) {
-    const auto text = read_scenario_file(path);
-    REQUIRE(text.ok());
-    return *text;
-}
-
 /// A scenario of one line each, with these lines for a story.
 std::string with_story(const std::string& story) {
     return "{\n\"says\": \"x\",\n"
@@ -45,7 +39,7 @@ std::string with_story(const std::string& story) {
            story + "\n]\n}\n";
 }
 
-std::string error_of(const std::string& text) {
+std::string scenario_error(const std::string& text) {
     const auto scenario = parse_scenario(text, "f.json");
     REQUIRE_FALSE(scenario.ok());
     return scenario.error().text;
@@ -71,7 +65,7 @@ TEST_CASE("file: the published schema and its document are those of the tables")
 TEST_CASE("file: errors name file, line, key and what was expected") {
     const auto check = [](const std::string& text, const std::string& sentence) {
         INFO(text);
-        CHECK(error_of(text) == sentence);
+        CHECK(scenario_error(text) == sentence);
     };
     check("{", "f.json:1: the text ends before the JSON value does");
     check("{\n \"says\" 3}", "f.json:2: no JSON can go on with '3'");
@@ -97,13 +91,13 @@ TEST_CASE("file: errors name file, line, key and what was expected") {
     check(with_story("{\"when\": {\"fact\": \"leads\",\n\"acks\": 1}}"),
           "f.json:7: \"acks\" says nothing about \"leads\"; expected by, partition, nth");
     check(with_story("{\"when\": {\"fact\": \"apended\"}}"), [] {
-        std::string sentence = error_of(with_story("{\"when\": {\"fact\": \"apended\"}}"));
+        std::string sentence = scenario_error(with_story("{\"when\": {\"fact\": \"apended\"}}"));
         CHECK(sentence.ends_with("found \"apended\"; did you mean \"appended\"?"));
         return sentence;
     }());
     check(with_story("{\"configure\": {\n\"min.insync.replica\": 1}}"), [] {
         std::string sentence =
-            error_of(with_story("{\"configure\": {\n\"min.insync.replica\": 1}}"));
+            scenario_error(with_story("{\"configure\": {\n\"min.insync.replica\": 1}}"));
         CHECK(sentence.starts_with("f.json:7: "));
         CHECK(sentence.find("min.insync.replica") != std::string::npos);
         return sentence;
@@ -124,7 +118,7 @@ TEST_CASE("file: errors name file, line, key and what was expected") {
 }
 
 TEST_CASE("file: numbers before a line's end are on that line") {
-    CHECK(error_of("{\"says\":\n7\n}") == "f.json:2: \"says\": expected text, found 7");
+    CHECK(scenario_error("{\"says\":\n7\n}") == "f.json:2: \"says\": expected text, found 7");
 }
 
 TEST_CASE("file: the digest is that of what is said, not of white space and order of keys") {

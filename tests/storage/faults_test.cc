@@ -10,7 +10,7 @@ using namespace klamm::tests;
 
 namespace {
 
-storage::LogConfig tiny() {
+storage::LogConfig small_segments() {
     storage::LogConfig config;
     config.segment_bytes = 500;
     config.index_interval_bytes = 150;
@@ -45,7 +45,7 @@ TEST_CASE("faults: the n-th disk call fails, for every n") {
     std::uint64_t calls = 0;
     {
         RecordingDisk disk;
-        Rig rig(disk, tiny());
+        Rig rig(disk, small_segments());
         live(rig);
         REQUIRE(rig.directory.phase() == storage::DirectoryPhase::closed);
         calls = disk.calls();
@@ -56,7 +56,7 @@ TEST_CASE("faults: the n-th disk call fails, for every n") {
         disk.fail_call(n);
         Offset flushed{0};
         {
-            Rig rig(disk, tiny());
+            Rig rig(disk, small_segments());
             live(rig);
             INFO("call " << n);
             REQUIRE(disk.failed());
@@ -79,16 +79,16 @@ TEST_CASE("faults: the n-th disk call fails, for every n") {
         }
         INFO("call " << n);
         RecordingDisk healthy(disk.cached());
-        Rig rig(healthy, tiny());
+        Rig rig(healthy, small_segments());
         REQUIRE(rig.open());
         REQUIRE(rig.log->log_end().value >= flushed.value);
-        REQUIRE(inconsistency(rig, healthy, tiny()) == "");
+        REQUIRE(inconsistency(rig, healthy, small_segments()) == "");
     }
 }
 
 TEST_CASE("faults: a write that failed states what it may have left, and takes it back") {
     RecordingDisk disk;
-    Rig rig(disk, tiny());
+    Rig rig(disk, small_segments());
     REQUIRE(rig.open());
     rig.lead(batch(2, 40, Timestamp(1000)), 1);
     rig.env.facts.all.clear();
@@ -106,7 +106,7 @@ TEST_CASE("faults: a write that failed states what it may have left, and takes i
 }
 
 TEST_CASE("faults: recovery needs no more room than one segment and what it writes beside it") {
-    const storage::LogConfig config = tiny();
+    const storage::LogConfig config = small_segments();
     FileTree left;
     {
         RecordingDisk disk;

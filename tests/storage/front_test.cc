@@ -11,7 +11,7 @@ using storage::ReadStatus;
 
 namespace {
 
-storage::LogConfig tiny() {
+storage::LogConfig timed_segments() {
     storage::LogConfig config;
     config.segment_bytes = 600;
     config.index_interval_bytes = 150;
@@ -21,7 +21,7 @@ storage::LogConfig tiny() {
 }
 
 /// Two records a batch, with the times 1000 + 10 i and one later.
-void fill(Rig& rig, int batches, int epoch = 1) {
+void fill_timed(Rig& rig, int batches, int epoch = 1) {
     const auto from = static_cast<int>(rig.log->log_end().value / 2);
     for (int i = from; i < from + batches; ++i)
         REQUIRE(rig.lead(batch(2, 40, Timestamp(1000 + 10 * i)), epoch).outcome ==
@@ -41,18 +41,18 @@ std::size_t files_ending(const RecordingDisk& disk, std::string_view suffix) {
 }
 
 /// What had been told when so many operations of the disk were done.
-struct Moment {
+struct Looked {
     std::size_t operations;
     Offset start, durable;
 };
 
-void note(std::vector<Moment>& moments, const RecordingDisk& disk, const Rig& rig) {
+void note(std::vector<Looked>& moments, const RecordingDisk& disk, const Rig& rig) {
     moments.push_back({disk.operations(), rig.log->log_start(), rig.log->flushed_end()});
 }
 
 /// Opens what a power loss after `prefix` operations left; "" when it is a sound log.
 std::string verdict(const RecordingDisk& disk, const storage::LogConfig& config,
-                    const std::vector<Moment>& moments, std::size_t prefix,
+                    const std::vector<Looked>& moments, std::size_t prefix,
                     const std::vector<bool>& kept) {
     Offset start{0};
     Offset durable{0};
@@ -95,12 +95,12 @@ bool reads(Rig& rig, Offset from) {
 
 TEST_CASE("front: by size, whole segments go while what is left is large enough") {
     RecordingDisk disk;
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = timed_segments();
     config.retention_bytes = 1'000;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    fill(rig, 8, 1);
-    fill(rig, 8, 2);
+    fill_timed(rig, 8, 1);
+    fill_timed(rig, 8, 2);
     const std::uint64_t before = rig.log->size_bytes();
     const std::uint64_t segment = rig.log->segments().front().size;
     rig.log->retain(rig.env, rig.log->log_end());
@@ -144,11 +144,11 @@ TEST_CASE("front: by size, whole segments go while what is left is large enough"
 TEST_CASE(
     "front: by time, segments go whose newest record is too old, the active one after a roll") {
     RecordingDisk disk;
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = timed_segments();
     config.retention_ms = 100;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    fill(rig, 16);
+    fill_timed(rig, 16);
     const auto newest = rig.log->segments().front().timestamp_max;
     rig.env.set_now(Instant{}, newest + 100);
     rig.log->retain(rig.env, rig.log->log_end());
@@ -166,17 +166,17 @@ TEST_CASE(
     REQUIRE(rig.log->size_bytes() == 0);
     rig.log->retain(rig.env, rig.log->log_end());
     REQUIRE(rig.log->segments().size() == 1);
-    fill(rig, 1);
+    fill_timed(rig, 1);
     REQUIRE(reads(rig, Offset(32)));
 }
 
 TEST_CASE("front: retention takes nothing at or above the high watermark, and only where it may") {
     RecordingDisk disk;
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = timed_segments();
     config.retention_bytes = 0;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    fill(rig, 16);
+    fill_timed(rig, 16);
     const Offset second = rig.log->segments()[1].base;
     rig.log->retain(rig.env, second - 1);
     REQUIRE(rig.log->log_start() == Offset(0));
@@ -192,9 +192,9 @@ TEST_CASE("front: retention takes nothing at or above the high watermark, and on
 
 TEST_CASE("front: a log start inside a segment survives a restart, a file range in flight stays") {
     RecordingDisk disk;
-    Rig rig(disk, tiny());
+    Rig rig(disk, timed_segments());
     REQUIRE(rig.open());
-    fill(rig, 12);
+    fill_timed(rig, 12);
     const auto plan = rig.log->read(rig.env, Offset(0), 10'000, Offset(24), true);
     REQUIRE(plan.ranged);
     const storage::PinId pin = rig.log->pin(plan);
@@ -215,31 +215,31 @@ TEST_CASE("front: a log start inside a segment survives a restart, a file range 
     rig.directory.checkpoint(rig.env);
     rig.pump();
 
-    Rig again(disk, tiny());
+    Rig again(disk, timed_segments());
     REQUIRE(again.open());
     REQUIRE(again.log->log_start() == start);
     // Starting anew below takes the checkpoint along first.
     again.log->truncate_fully_and_start_at(again.env, Offset(3));
     again.pump();
     REQUIRE(again.log->log_start() == Offset(3));
-    Rig third(disk, tiny());
+    Rig third(disk, timed_segments());
     REQUIRE(third.open());
     REQUIRE(third.log->log_start() == Offset(3));
 }
 
 TEST_CASE("front: a power loss at any operation of a deletion leaves a sound log") {
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = timed_segments();
     config.retention_bytes = 0;
     config.file_delete_delay_ms = 0;
     RecordingDisk disk;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    std::vector<Moment> moments;
+    std::vector<Looked> moments;
     const auto pump = [&] {
         do note(moments, disk, rig);
         while (rig.step());
     };
-    fill(rig, 14);
+    fill_timed(rig, 14);
     pump();
     const std::size_t from = disk.operations();
     // In the middle of the log, then all of it, flushed already or not.
@@ -250,9 +250,9 @@ TEST_CASE("front: a power loss at any operation of a deletion leaves a sound log
     rig.log->remove_deleted(rig.env);
     rig.log->retain(rig.env, rig.log->log_end());
     pump();
-    fill(rig, 5, 2);
+    fill_timed(rig, 5, 2);
     rig.log->retain(rig.env, rig.log->log_end());
-    fill(rig, 1, 2);
+    fill_timed(rig, 1, 2);
     pump();
     REQUIRE(rig.log->log_start() > Offset(30));
     const Draws draws(5);
@@ -270,11 +270,11 @@ TEST_CASE("front: a power loss at any operation of a deletion leaves a sound log
 
 TEST_CASE("front: whatever a power loss leaves of moving log starts is a sound log") {
     rc::prop("opens, starts where it was told to, at most, nothing flushed is missing", [] {
-        storage::LogConfig config = tiny();
+        storage::LogConfig config = timed_segments();
         config.segment_bytes = static_cast<std::uint64_t>(*rc::gen::inRange(100, 500));
         config.retention_bytes = *rc::gen::inRange(0, 2'000);
         config.file_delete_delay_ms = 0;
-        std::vector<Moment> moments;
+        std::vector<Looked> moments;
         RecordingDisk disk;
         Rig rig(disk, config);
         RC_ASSERT(rig.open());

@@ -12,7 +12,7 @@ using storage::ReadStatus;
 
 namespace {
 
-storage::LogConfig tiny() {
+storage::LogConfig smallest_segments() {
     storage::LogConfig config;
     config.segment_bytes = 600;
     config.index_interval_bytes = 150;
@@ -48,7 +48,7 @@ storage::ReadPlan read(Rig& rig, Offset from, std::uint64_t bytes_max, Offset li
     }
 }
 
-void fill(Rig& rig, int batches, int epoch = 1) {
+void fill_batches(Rig& rig, int batches, int epoch = 1) {
     for (int i = 0; i < batches; ++i) {
         REQUIRE(rig.lead(batch(2, 40, Timestamp(1000 + 10 * i)), epoch).outcome ==
                 AppendOutcome::appended);
@@ -61,12 +61,12 @@ TEST_CASE("log: what is appended reads back from every offset, across rolls, cac
     const std::uint64_t blocking = GENERATE(0, 1, 3);
     RecordingDisk disk;
     disk.block_every(blocking == 1 ? 2 : blocking);
-    Rig rig(disk, tiny());
+    Rig rig(disk, smallest_segments());
     REQUIRE(rig.open());
-    fill(rig, 12);
+    fill_batches(rig, 12);
     REQUIRE(rig.log->log_end() == Offset(24));
     REQUIRE(rig.log->segments().size() > 2);
-    REQUIRE(inconsistency(rig, disk, tiny()) == "");
+    REQUIRE(inconsistency(rig, disk, smallest_segments()) == "");
     bool ranged = false;
     bool cached = false;
     for (int from = 0; from < 24; ++from) {
@@ -107,14 +107,14 @@ TEST_CASE("log: what is appended reads back from every offset, across rolls, cac
 
 TEST_CASE("log: a follower's copy is the leader's, byte for byte, and refuses what does not fit") {
     RecordingDisk leader_disk;
-    Rig leader(leader_disk, tiny());
+    Rig leader(leader_disk, smallest_segments());
     REQUIRE(leader.open());
-    fill(leader, 3, 1);
-    fill(leader, 3, 4);
+    fill_batches(leader, 3, 1);
+    fill_batches(leader, 3, 4);
     const Buffer all = Buffer::from(leader.bytes());
 
     RecordingDisk disk;
-    Rig rig(disk, tiny());
+    Rig rig(disk, smallest_segments());
     REQUIRE(rig.open());
     const auto follow = [&](const Buffer& bytes, int epoch = 4) {
         return rig.log->append_as_follower(rig.env.turn(), disk, bytes, LeaderEpoch(epoch));
@@ -138,12 +138,12 @@ TEST_CASE("log: a follower's copy is the leader's, byte for byte, and refuses wh
     REQUIRE(rig.bytes() == leader.bytes());
     REQUIRE(rig.log->epoch_cache() == leader.log->epoch_cache());
     REQUIRE(rig.log->segments().size() == leader.log->segments().size());
-    REQUIRE(inconsistency(rig, disk, tiny()) == "");
+    REQUIRE(inconsistency(rig, disk, smallest_segments()) == "");
 }
 
 TEST_CASE("log: a repeated batch is answered with its first offset, a gap is refused") {
     RecordingDisk disk;
-    Rig rig(disk, tiny());
+    Rig rig(disk, smallest_segments());
     REQUIRE(rig.open());
     const Timestamp at(1000);
     REQUIRE(rig.lead(batch(2, 10, at, from_producer(5, 0, 0)), 1).base == Offset(0));
@@ -162,16 +162,16 @@ TEST_CASE("log: a repeated batch is answered with its first offset, a gap is ref
 
 TEST_CASE("log: flushed_end moves only when the sync is answered, and syncs coalesce") {
     RecordingDisk disk;
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = smallest_segments();
     config.flush_messages = 1;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    fill(rig, 1);
+    fill_batches(rig, 1);
     rig.log->maybe_flush(rig.env);
     REQUIRE(rig.log->flushed_end() == Offset(0));
-    fill(rig, 1);
+    fill_batches(rig, 1);
     rig.log->maybe_flush(rig.env);
-    fill(rig, 1);
+    fill_batches(rig, 1);
     rig.log->maybe_flush(rig.env);
     REQUIRE(rig.log->flushing());
     while (rig.log->flushed_end() == Offset(0)) REQUIRE(rig.step());
@@ -184,7 +184,7 @@ TEST_CASE("log: flushed_end moves only when the sync is answered, and syncs coal
 
 TEST_CASE("log: a cut lands on a batch, takes producers and epochs back, and is reported") {
     RecordingDisk disk;
-    Rig rig(disk, tiny());
+    Rig rig(disk, smallest_segments());
     REQUIRE(rig.open());
     for (int i = 0; i < 8; ++i) {
         rig.lead(batch(2, 40, Timestamp(1000 + 10 * i), from_producer(5, 0, 2 * i)), 1 + i / 2);
@@ -208,7 +208,7 @@ TEST_CASE("log: a cut lands on a batch, takes producers and epochs back, and is 
     REQUIRE(rig.log->phase() == LogPhase::open);
     REQUIRE(rig.log->log_end() == Offset(end / 2 * 2));
     REQUIRE(rig.log->flushed_end() == rig.log->log_end());
-    REQUIRE(inconsistency(rig, disk, tiny()) == "");
+    REQUIRE(inconsistency(rig, disk, smallest_segments()) == "");
     REQUIRE(rig.env.facts.of<facts::LogTruncated>().back().end == rig.log->log_end());
     // The producer goes on where the cut left it.
     const auto next = rig.lead(batch(1, 10, Timestamp(2000), from_producer(5, 0, end / 2 * 2)), 9);
@@ -218,9 +218,9 @@ TEST_CASE("log: a cut lands on a batch, takes producers and epochs back, and is 
 TEST_CASE("log: starting anew leaves an empty log at the given offset, also after a restart") {
     RecordingDisk disk;
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
-        fill(rig, 8);
+        fill_batches(rig, 8);
         rig.log->flush(rig.env);
         rig.pump();
         rig.directory.checkpoint(rig.env);
@@ -228,24 +228,24 @@ TEST_CASE("log: starting anew leaves an empty log at the given offset, also afte
         rig.log->truncate_fully_and_start_at(rig.env, Offset(500));
         rig.pump();
         REQUIRE(rig.log->phase() == LogPhase::open);
-        fill(rig, 1, 3);
+        fill_batches(rig, 1, 3);
     }
     RecordingDisk again(disk.cached());
-    Rig rig(again, tiny());
+    Rig rig(again, smallest_segments());
     REQUIRE(rig.open());
     REQUIRE(rig.log->log_start() == Offset(500));
     REQUIRE(rig.log->log_end() == Offset(502));
-    REQUIRE(inconsistency(rig, again, tiny()) == "");
+    REQUIRE(inconsistency(rig, again, smallest_segments()) == "");
 }
 
 TEST_CASE("log: the first record at or after a time is found, wherever it is") {
     RecordingDisk disk;
     disk.block_every(3);
-    storage::LogConfig config = tiny();
+    storage::LogConfig config = smallest_segments();
     config.tail_cache_bytes = 0;
     Rig rig(disk, config);
     REQUIRE(rig.open());
-    fill(rig, 12);  // batch i holds times 1000 + 10 i and one more
+    fill_batches(rig, 12);  // batch i holds times 1000 + 10 i and one more
     const auto find = [&](int timestamp) {
         while (true) {
             const auto lookup = rig.log->offset_for_timestamp(rig.env, Timestamp(timestamp));
@@ -264,15 +264,15 @@ TEST_CASE("log: the first record at or after a time is found, wherever it is") {
 TEST_CASE("recovery: a torn last batch is cut, the rest survives, the stop is unproven") {
     RecordingDisk disk;
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
-        fill(rig, 3);
+        fill_batches(rig, 3);
     }
     FileTree tree = disk.cached();
     Bytes& file = tree.at("d/trial-0/00000000000000000000.log");
     file[file.size() - 3] ^= 0x40;
     RecordingDisk torn(tree);
-    Rig rig(torn, tiny());
+    Rig rig(torn, smallest_segments());
     REQUIRE(rig.open());
     REQUIRE(rig.log->log_end() == Offset(4));
     REQUIRE_FALSE(rig.log->opened_clean());
@@ -280,11 +280,11 @@ TEST_CASE("recovery: a torn last batch is cut, the rest survives, the stop is un
     REQUIRE(cuts.size() == 1);
     REQUIRE(cuts.front().end == Offset(4));
     REQUIRE(cuts.front().reason == facts::TruncateReason::recovery);
-    REQUIRE(inconsistency(rig, torn, tiny()) == "");
+    REQUIRE(inconsistency(rig, torn, smallest_segments()) == "");
 
     // With the plant, the torn batch is believed.
     RecordingDisk trusted(tree);
-    Rig planted(trusted, tiny());
+    Rig planted(trusted, smallest_segments());
     planted.env.plants.plant(Bug::recovery_trusts_length);
     REQUIRE(planted.open());
     REQUIRE(planted.log->log_end() == Offset(6));
@@ -296,9 +296,9 @@ TEST_CASE(
     RecordingDisk disk;
     const bool durable = GENERATE(false, true);
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
-        fill(rig, 3, 5);
+        fill_batches(rig, 3, 5);
         if (durable) {
             rig.log->flush(rig.env);
             rig.pump();
@@ -313,7 +313,7 @@ TEST_CASE(
     file[second + leader_epoch_at + 2] ^= 0x64;  // 5 becomes 25605
     REQUIRE(record::BatchView(ByteView(file).subspan(second, second)).crc_holds());
     RecordingDisk torn(tree);
-    Rig rig(torn, tiny());
+    Rig rig(torn, smallest_segments());
     REQUIRE(rig.open(LeaderEpoch(7)) == !durable);
     if (durable) {
         REQUIRE(rig.log->offline()->position == second);
@@ -322,15 +322,15 @@ TEST_CASE(
     }
     REQUIRE(rig.log->log_end() == Offset(2));
     REQUIRE(rig.log->epoch_cache().latest_epoch() == LeaderEpoch(5));
-    REQUIRE(inconsistency(rig, torn, tiny()) == "");
+    REQUIRE(inconsistency(rig, torn, smallest_segments()) == "");
 }
 
 TEST_CASE("recovery: a bad batch below the recovery point is damage, told by place") {
     RecordingDisk disk;
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
-        fill(rig, 3);
+        fill_batches(rig, 3);
         rig.log->flush(rig.env);
         rig.pump();
         rig.directory.checkpoint(rig.env);
@@ -342,7 +342,7 @@ TEST_CASE("recovery: a bad batch below the recovery point is damage, told by pla
     SECTION("a flipped bit") { file[size + 70] ^= 1; }
     SECTION("a lost tail") { file.resize(size); }
     RecordingDisk rotten(tree);
-    Rig rig(rotten, tiny());
+    Rig rig(rotten, smallest_segments());
     REQUIRE_FALSE(rig.open());
     REQUIRE(rig.log->phase() == LogPhase::offline);
     REQUIRE(rig.log->offline()->position == size);
@@ -356,7 +356,7 @@ TEST_CASE("recovery: a bad batch below the recovery point is damage, told by pla
     rig.directory.checkpoint(rig.env);
     rig.pump();
     RecordingDisk later(rotten.cached());
-    Rig again(later, tiny());
+    Rig again(later, smallest_segments());
     REQUIRE_FALSE(again.open());
 }
 
@@ -364,7 +364,7 @@ TEST_CASE("recovery: lost or rotten indexes, epochs and snapshots are recomputed
     RecordingDisk disk;
     Bytes content;
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
         for (int i = 0; i < 9; ++i) {
             rig.lead(batch(2, 40, Timestamp(1000 + 10 * i), from_producer(5, 0, 2 * i)), 1 + i / 3);
@@ -391,19 +391,19 @@ TEST_CASE("recovery: lost or rotten indexes, epochs and snapshots are recomputed
     }
     REQUIRE(touched > 0);
     RecordingDisk rotten(tree);
-    Rig rig(rotten, tiny());
+    Rig rig(rotten, smallest_segments());
     REQUIRE(rig.open());
     REQUIRE(rig.log->opened_clean());
     REQUIRE(rig.bytes() == content);
-    REQUIRE(inconsistency(rig, rotten, tiny()) == "");
+    REQUIRE(inconsistency(rig, rotten, smallest_segments()) == "");
 }
 
 TEST_CASE("read: a base offset that is not of this log is damage, and is told to no reader") {
     RecordingDisk disk;
     {
-        Rig rig(disk, tiny());
+        Rig rig(disk, smallest_segments());
         REQUIRE(rig.open());
-        fill(rig, 3);
+        fill_batches(rig, 3);
         rig.directory.close(rig.env, BrokerEpoch(1));
         rig.pump();
     }
@@ -412,7 +412,7 @@ TEST_CASE("read: a base offset that is not of this log is damage, and is told to
     const std::size_t first_base_byte = GENERATE(0, 7);
     file[first_base_byte] ^= 0x74;  // no checksum covers it
     RecordingDisk rotten(tree);
-    Rig rig(rotten, tiny());
+    Rig rig(rotten, smallest_segments());
     REQUIRE(rig.open());
     const storage::ReadPlan plan = read(rig, Offset(0), 10'000, Offset(6));
     REQUIRE(plan.status == storage::ReadStatus::offline);

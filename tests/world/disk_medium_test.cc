@@ -13,7 +13,7 @@ using namespace klamm::sim::test;
 
 namespace {
 
-void must(const Status& status) { KLAMM_ASSERT(status.ok()); }
+void sound(const Status& status) { KLAMM_ASSERT(status.ok()); }
 
 /// A node that writes 4000 bytes to `f` when it first starts and syncs them and the name; each
 /// later start reads the file back. ask_stop() makes it do `next` instead of ending.
@@ -24,7 +24,7 @@ struct Reader {
             if (const auto* started = std::get_if<env::Started>(&event)) {
                 file = *to.open("f", env::OpenMode::create);
                 if (started->incarnation == 1) {
-                    must(to.write(file, 0, content));
+                    sound(to.write(file, 0, content));
                     to.sync(file, 1);
                     to.sync_directory("", 2);
                 } else {
@@ -92,7 +92,7 @@ TEST_CASE("medium: rotten bytes read the same in each incarnation, and the good 
     CHECK(node.seen == expected);
     // Bytes that are written again are good again, the others stay as they were.
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 101, ByteView(node.content).subspan(101, 1)));
+        sound(env.disk().write(node.file, 101, ByteView(node.content).subspan(101, 1)));
         Bytes cached(10);
         CHECK(env.disk().read_if_cached(node.file, 95, cached).ok());
         expected[101] = node.content[101];
@@ -126,8 +126,8 @@ TEST_CASE("medium: a misdirected write is read where it landed, and old bytes wh
     const Bytes fresh = pattern(200, 9);
     const Bytes second = pattern(10, 11);
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 1000, fresh));
-        must(env.disk().write(node.file, 50, second));  // only the next one goes astray
+        sound(env.disk().write(node.file, 1000, fresh));
+        sound(env.disk().write(node.file, 50, second));  // only the next one goes astray
     });
     Bytes meant = node.content;
     std::copy(fresh.begin(), fresh.end(), meant.begin() + 1000);
@@ -146,7 +146,7 @@ TEST_CASE("medium: write-back that fails unasked is told by the next sync, once"
         Reader node(seed);
         REQUIRE(node.syncs == std::vector<std::string>{"ok", "ok"});
         CHECK_FALSE(node.world.fail_write_back(node.a, "f"));  // nothing is dirty
-        node.act([&](env::Env& env) { must(env.disk().write(node.file, 0, pattern(4000, 5))); });
+        node.act([&](env::Env& env) { sound(env.disk().write(node.file, 0, pattern(4000, 5))); });
         REQUIRE(node.world.fail_write_back(node.a, "f"));
         node.act([&](env::Env& env) { env.disk().sync(node.file, 4); });
         node.act([&](env::Env& env) { env.disk().sync(node.file, 5); });
@@ -168,7 +168,7 @@ TEST_CASE("medium: a sync that lies answers ok and covers nothing, an honest one
             options.sync_lie_rate = per_million;
             node.world.set_disk_options(node.a, options);
             node.act([&](env::Env& env) {
-                must(env.disk().write(node.file, 0, pattern(4000, 5)));
+                sound(env.disk().write(node.file, 0, pattern(4000, 5)));
                 env.disk().sync(node.file, 4);
             });
             options.sync_lie_rate = 0;
@@ -189,12 +189,12 @@ TEST_CASE("medium: where space is looked for late, the sync finds that there is 
     Reader node(1, {.capacity_bytes = 5000, .allocates_late = true});
     REQUIRE(node.syncs == std::vector<std::string>{"ok", "ok"});
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 4000, pattern(2000, 5)));
+        sound(env.disk().write(node.file, 4000, pattern(2000, 5)));
         env.disk().sync(node.file, 4);
     });
     CHECK(node.syncs.back() == "no_space");
     node.act([&](env::Env& env) {
-        must(env.disk().truncate(node.file, 4500));
+        sound(env.disk().truncate(node.file, 4500));
         env.disk().sync(node.file, 5);
     });
     CHECK(node.syncs.back() == "ok");
@@ -232,7 +232,7 @@ TEST_CASE("medium: a write that went astray is told with both places, when its t
             rule.keep_bytes = 0;
             node.world.kill(node.a, rule);
         }
-        node.act([&](env::Env& env) { must(env.disk().write(node.file, 1000, pattern(200, 9))); });
+        node.act([&](env::Env& env) { sound(env.disk().write(node.file, 1000, pattern(200, 9))); });
         if (kept == 0) {
             CHECK(reports.astray.empty());
             CHECK(reports.crash.blemished.empty());
@@ -253,7 +253,7 @@ TEST_CASE("medium: a crash reports what reads wrongly, where it lies against the
     node.world.set_observer(&reports);
     node.world.start(node.a);
     node.settle();
-    node.act([&](env::Env& env) { must(env.disk().write(node.file, 4000, pattern(100, 3))); });
+    node.act([&](env::Env& env) { sound(env.disk().write(node.file, 4000, pattern(100, 3))); });
     const Bytes zero = {0};
     REQUIRE(node.world.rot_file(node.a, "f", 7, zero));
     REQUIRE(node.world.rot_file(node.a, "f", 4050, zero));
@@ -278,17 +278,17 @@ TEST_CASE("medium: what a lie had answered for is told apart from what nobody ha
     node.world.set_disk_options(node.a, options);
     env::FileId fresh{};
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 4000, pattern(1000, 5)));
+        sound(env.disk().write(node.file, 4000, pattern(1000, 5)));
         env.disk().sync(node.file, 4);
         fresh = *env.disk().open("fresh", env::OpenMode::create);
-        must(env.disk().write(fresh, 0, pattern(100, 5)));
+        sound(env.disk().write(fresh, 0, pattern(100, 5)));
         env.disk().sync(fresh, 5);
         env.disk().sync_directory("", 6);
     });
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 5000, pattern(1000, 6)));
+        sound(env.disk().write(node.file, 5000, pattern(1000, 6)));
         const auto unsaid = *env.disk().open("unsaid", env::OpenMode::create);
-        must(env.disk().write(unsaid, 0, pattern(100, 5)));
+        sound(env.disk().write(unsaid, 0, pattern(100, 5)));
         env.disk().sync(unsaid, 7);  // its name is synced by nobody
     });
     options.sync_lie_rate = 0;
@@ -321,7 +321,7 @@ TEST_CASE("disks: another disk's files, and an older image, are what the next pr
     const auto image = node.world.disk_contents(node.a);
     REQUIRE(image.at("f") == node.content);
     node.act([&](env::Env& env) {
-        must(env.disk().write(node.file, 0, pattern(4000, 5)));
+        sound(env.disk().write(node.file, 0, pattern(4000, 5)));
         (void)env.disk().open("g", env::OpenMode::create);
     });
     node.world.set_disk_contents(node.a, image);

@@ -9,7 +9,7 @@ using namespace klamm::sim::test;
 
 namespace {
 
-struct Recorder final : WorldObserver {
+struct FactRecorder final : WorldObserver {
     void on_fact(NodeId, env::ShardIndex, Instant, const facts::Fact& fact) override {
         facts.push_back(fact);
     }
@@ -35,7 +35,7 @@ TEST_CASE("kill: of a cut turn those facts are told that have become true") {
     };
     for (const Row& row : rows) {
         World world({.seed = 9});
-        Recorder recorder;
+        FactRecorder recorder;
         world.set_observer(&recorder);
         const NodeId peer = world.add_node(script("x", [](env::Env& env, env::Event& event) {
             if (std::holds_alternative<env::Started>(event))

@@ -51,8 +51,8 @@ struct Seen final : NetworkTap {
 };
 
 /// "client" sends `sent` to "server" in one call; the server takes all of it.
-struct Pair {
-    explicit Pair(std::uint64_t seed) : world(options(seed)) {
+struct TappedPair {
+    explicit TappedPair(std::uint64_t seed) : world(options(seed)) {
         for (std::size_t i = 0; i < 20'000; ++i) sent.push_back(static_cast<std::uint8_t>(i * 7));
         server = world.add_node(script("server", [this](env::Env& env, env::Event& event) {
             if (std::holds_alternative<env::Started>(event)) {
@@ -100,7 +100,7 @@ struct Pair {
 }  // namespace
 
 TEST_CASE("tap: sees every byte leave and arrive, in packets as they were cut") {
-    Pair pair(3);
+    TappedPair pair(3);
     Seen seen;
     pair.world.set_tap(&seen);
     pair.start();
@@ -117,10 +117,10 @@ TEST_CASE("tap: sees every byte leave and arrive, in packets as they were cut") 
 
 TEST_CASE("tap: a run with a tap has the hash of one without") {
     for (const std::uint64_t seed : {1, 2, 3}) {
-        Pair plain(seed);
+        TappedPair plain(seed);
         plain.start();
         plain.world.run_for(seconds(1));
-        Pair tapped(seed);
+        TappedPair tapped(seed);
         Seen seen;
         tapped.world.set_tap(&seen);
         tapped.start();
@@ -131,7 +131,7 @@ TEST_CASE("tap: a run with a tap has the hash of one without") {
 }
 
 TEST_CASE("tap: a cut link holds packets, which arrive once it heals") {
-    Pair pair(4);
+    TappedPair pair(4);
     Seen seen;
     pair.world.set_tap(&seen);
     pair.start();
@@ -148,7 +148,7 @@ TEST_CASE("tap: a cut link holds packets, which arrive once it heals") {
 }
 
 TEST_CASE("tap: a process that dies, and a connection that is reset, are seen to end") {
-    Pair killed(5);
+    TappedPair killed(5);
     Seen first;
     killed.world.set_tap(&first);
     killed.start();
@@ -157,7 +157,7 @@ TEST_CASE("tap: a process that dies, and a connection that is reset, are seen to
     REQUIRE(first.ways[0].over == 1);
     REQUIRE(first.ways[0].fins + first.resets == 1);
 
-    Pair reset(6);
+    TappedPair reset(6);
     Seen second;
     reset.world.set_tap(&second);
     reset.start();
@@ -172,7 +172,7 @@ TEST_CASE("perturb: the past is the same, the future is another one by each salt
     std::map<std::uint64_t, std::uint64_t> hashes;
     std::uint64_t before = 0;
     for (const std::uint64_t salt : {0, 1, 2, 1}) {
-        Pair pair(7);
+        TappedPair pair(7);
         pair.start();
         pair.world.run_for(milliseconds(2));
         if (before == 0) before = pair.world.hash();
