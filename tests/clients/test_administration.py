@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 import harness
+from harness import eventually
 
 KLAMM = os.environ.get('KLAMM', str(harness.ROOT / 'build/release/klamm'))
 
@@ -50,20 +51,6 @@ def klamm(*words):
     """Runs the command; its status, and what it printed."""
     done = subprocess.run([KLAMM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=70)
     return done.returncode, done.stdout, done.stderr
-
-
-def eventually(look, well):
-    """What `look` gives once `well` holds of it, or after ten seconds: a broker may lag behind the one that was asked first."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            seen = look()
-            if well(seen) or time.monotonic() > deadline:
-                return seen
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
 
 
 class Command(unittest.TestCase):
