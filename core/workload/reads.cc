@@ -21,6 +21,16 @@ void Reads::ask_latest(env::Env& env, std::uint64_t operation, std::int32_t part
 
 void Reads::restart(env::Env& env, std::uint64_t operation, std::int32_t partition,
                     config::OffsetReset end) {
+    state_restart(env, operation, partition);
+    consumer_.seek_to(topic_, partition, end);
+}
+
+void Reads::restart(env::Env& env, std::uint64_t operation, std::int32_t partition, Offset offset) {
+    state_restart(env, operation, partition);
+    consumer_.seek(topic_, partition, offset);
+}
+
+void Reads::state_restart(env::Env& env, std::uint64_t operation, std::int32_t partition) {
     ++counts_.invoked;
     ++counts_.ok;
     ++resets_;
@@ -28,7 +38,6 @@ void Reads::restart(env::Env& env, std::uint64_t operation, std::int32_t partiti
     env.turn().state(facts::PollInvoked{operation, partition, before});
     env.turn().state(facts::PollReturned{
         operation, partition, facts::Outcome::failed, 0, no_offset, no_offset, true, {}});
-    consumer_.seek_to(topic_, partition, end);
 }
 
 void Reads::returned(env::Env& env, client::Consumer::Results& results) {

@@ -24,6 +24,8 @@ class Reads {
     /// Begins anew at an end of the log, as a poll that is told of a reset; needs can_poll().
     void restart(env::Env& env, std::uint64_t operation, std::int32_t partition,
                  config::OffsetReset end);
+    /// The same at an offset that the caller names.
+    void restart(env::Env& env, std::uint64_t operation, std::int32_t partition, Offset offset);
     /// States and counts what came back. A consumer without a reset policy goes on at the log's
     /// start where its position is void, and is told so.
     void returned(env::Env& env, client::Consumer::Results& results);
@@ -34,6 +36,8 @@ class Reads {
     [[nodiscard]] std::uint64_t resets() const { return resets_; }
 
   private:
+    void state_restart(env::Env& env, std::uint64_t operation, std::int32_t partition);
+
     client::Consumer& consumer_;
     std::string topic_;
     Counts counts_;

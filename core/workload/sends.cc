@@ -6,14 +6,25 @@ namespace klamm::workload {
 
 bool Sends::send(env::Env& env, client::Producer& producer, std::uint32_t number,
                  std::int32_t partition, std::optional<ByteView> key, std::size_t value_size) {
-    const std::uint64_t value = record_value(client_, number);
-    const Bytes bytes = value_bytes(value, value_size);
+    return send_bytes(env, producer, number, partition, key,
+                      value_bytes(record_value(client_, number), value_size));
+}
+
+bool Sends::send(env::Env& env, client::Producer& producer, std::uint32_t number,
+                 std::int32_t partition, std::optional<ByteView> key, ByteView payload) {
+    Bytes bytes = value_bytes(record_value(client_, number), value_bytes_least);
+    bytes.insert(bytes.end(), payload.begin(), payload.end());
+    return send_bytes(env, producer, number, partition, key, bytes);
+}
+
+bool Sends::send_bytes(env::Env& env, client::Producer& producer, std::uint32_t number,
+                       std::int32_t partition, std::optional<ByteView> key, ByteView bytes) {
     if (!producer.send(env, number, topic_, partition, key, bytes)) {
         ++counts_.dropped;
         return false;
     }
     ++counts_.invoked;
-    env.turn().state(facts::SendInvoked{number, partition, value, acks_});
+    env.turn().state(facts::SendInvoked{number, partition, record_value(client_, number), acks_});
     return true;
 }
 

@@ -17,6 +17,9 @@ class Sends {
     /// Sends record `number`; counts it as dropped when the producer's buffer is full.
     bool send(env::Env& env, client::Producer& producer, std::uint32_t number,
               std::int32_t partition, std::optional<ByteView> key, std::size_t value_size);
+    /// Sends record `number` with this payload behind the bytes that name it.
+    bool send(env::Env& env, client::Producer& producer, std::uint32_t number,
+              std::int32_t partition, std::optional<ByteView> key, ByteView payload);
     /// States and counts what came back; an acknowledgement that cannot say where the record is
     /// counts as unknown.
     void returned(env::Env& env, std::vector<client::Delivery>& deliveries);
@@ -25,6 +28,9 @@ class Sends {
     [[nodiscard]] Counts& counts() { return counts_; }
 
   private:
+    bool send_bytes(env::Env& env, client::Producer& producer, std::uint32_t number,
+                    std::int32_t partition, std::optional<ByteView> key, ByteView bytes);
+
     std::uint32_t client_;
     std::string topic_;
     std::int16_t acks_;

@@ -64,6 +64,7 @@ std::vector<server::ScriptStep> script_of(const RunPlan& plan) {
 
 Cluster::Cluster(const RunPlan& plan, Slip slip)
     : world_(world_options(plan)),
+      topic_(plan.cluster.topic_name),
       partitions_(plan.cluster.partitions),
       shards_(plan.cluster.shards) {
     add_controller(plan);
@@ -87,13 +88,15 @@ void Cluster::add_controller(const RunPlan& plan) {
     settings.unclean_check_interval = plan.cluster.unclean_check_interval;
     settings.eligible_leader_replicas = plan.cluster.eligible_leader_replicas;
     server::TopicPlan topic;
-    topic.name = "trial";
+    topic.name = topic_;
     topic.id = trial_topic;
     topic.configs = topic_configs(plan.cluster.topic);
     const std::size_t brokers = plan.cluster.shards.size();
+    const std::size_t replicas_each =
+        plan.cluster.replication == 0 ? brokers : plan.cluster.replication;
     for (std::uint32_t p = 0; p < partitions_; ++p) {
         metadata::BrokerIds replicas;
-        for (std::size_t i = 0; i < brokers; ++i)
+        for (std::size_t i = 0; i < replicas_each; ++i)
             replicas.push_back(BrokerId(static_cast<std::int32_t>((p + i) % brokers) + 1));
         topic.assignments.push_back(std::move(replicas));
     }
@@ -130,25 +133,22 @@ void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
 }
 
 void Cluster::add_clients(const RunPlan& plan, Slip slip) {
-    const auto add_client = [&](std::string name, std::uint32_t client, env::NodeFactory factory) {
-        NodeSpec spec;
-        spec.name = std::move(name);
-        spec.factory = std::move(factory);
-        return add(std::move(spec), BrokerId(client_ids + static_cast<std::int32_t>(client)));
-    };
     for (workload::ProducerWorkload producer : plan.workload.producers) {
         if (slips(slip, Slip::producers_never_retry)) producer.options.retries = 0;
-        producers_.push_back(add_client("producer-" + std::to_string(producer.client),
-                                        producer.client, workload::producer_factory(producer)));
+        producers_.push_back(add_own("producer-" + std::to_string(producer.client), producer.client,
+                                     workload::producer_factory(producer)));
         clients_.push_back(producers_.back());
     }
     for (const workload::ConsumerWorkload& consumer : plan.workload.consumers)
-        clients_.push_back(add_client("consumer-" + std::to_string(consumer.client),
-                                      consumer.client, workload::consumer_factory(consumer)));
+        clients_.push_back(add_own("consumer-" + std::to_string(consumer.client), consumer.client,
+                                   workload::consumer_factory(consumer)));
 
     // Fresh clients of the end: what they are told to do is mild.
-    const auto& servers = plan.workload.producers.front().options.client.bootstrap_servers;
+    std::vector<std::string> servers;
+    for (std::uint32_t i = 0; i < brokers_.size(); ++i)
+        servers.push_back(broker_name(i) + ":" + std::to_string(broker_port));
     workload::ProbeWorkload probe;
+    probe.topic = topic_;
     probe.client = probe_client;
     probe.partitions = static_cast<std::int32_t>(partitions_);
     probe.options.client.bootstrap_servers = servers;
@@ -156,17 +156,29 @@ void Cluster::add_clients(const RunPlan& plan, Slip slip) {
     probe.options.client.metadata_max_age_ms = 1'000;
     probe.options.delivery_timeout_ms = 5'000;
     probe.bound = plan.liveness_bound;
-    probe_ = add_client("probe", probe_client, workload::probe_factory(probe));
+    probe_ = add_own("probe", probe_client, workload::probe_factory(probe));
 
     workload::FinalReaderWorkload reader;
+    reader.topic = topic_;
     reader.client = final_client;
     reader.partitions = static_cast<std::int32_t>(partitions_);
     reader.options.client.bootstrap_servers = servers;
     reader.options.client.metadata_max_age_ms = 1'000;
     reader.options.fetch_max_wait_ms = 100;
     reader.options.auto_offset_reset = config::OffsetReset::earliest;
-    final_reader_ =
-        add_client("final-reader", final_client, workload::final_reader_factory(reader));
+    final_reader_ = add_own("final-reader", final_client, workload::final_reader_factory(reader));
+}
+
+NodeId Cluster::add_own(std::string name, std::uint32_t client, env::NodeFactory factory) {
+    NodeSpec spec;
+    spec.name = std::move(name);
+    spec.factory = std::move(factory);
+    return add(std::move(spec), BrokerId(client_ids + static_cast<std::int32_t>(client)));
+}
+
+NodeId Cluster::add_client(std::string name, std::uint32_t client, env::NodeFactory factory) {
+    clients_.push_back(add_own(std::move(name), client, std::move(factory)));
+    return clients_.back();
 }
 
 void Cluster::start() {

@@ -18,7 +18,7 @@
 
 namespace klamm::sim {
 
-/// The id of topic `trial`, the same in every run.
+/// The id of the one topic, `trial` unless the plan calls it otherwise; the same in every run.
 inline const Uuid trial_topic =
     uuid_from_halves(0x7472'6961'6c00'4000ULL, 0x8000'0000'0000'0001ULL);
 
@@ -27,6 +27,10 @@ class Cluster {
     explicit Cluster(const RunPlan& plan, Slip slip = Slip::none);
 
     void start();
+
+    /// A client beside those of the plan, for as long as the run lasts; it does not start by
+    /// itself. `client` names it in draws and values and is nobody else's.
+    NodeId add_client(std::string name, std::uint32_t client, env::NodeFactory factory);
 
     /// Has the metadata node do what an administrator asks, at once.
     void administer(server::AdminCommand command);
@@ -40,6 +44,7 @@ class Cluster {
     [[nodiscard]] const std::vector<NodeId>& clients() const { return clients_; }
     [[nodiscard]] NodeId probe() const { return probe_; }
     [[nodiscard]] NodeId final_reader() const { return final_reader_; }
+    [[nodiscard]] const std::string& topic() const { return topic_; }
     [[nodiscard]] std::vector<TopicPartition> partitions() const;
     /// The one that an administrator's fault is about.
     [[nodiscard]] TopicPartition partition_of(const FaultEvent& fault) const;
@@ -66,9 +71,11 @@ class Cluster {
     void add_controller(const RunPlan& plan);
     void add_broker(const RunPlan& plan, std::uint32_t index);
     void add_clients(const RunPlan& plan, Slip slip);
+    NodeId add_own(std::string name, std::uint32_t client, env::NodeFactory factory);
     NodeId add(NodeSpec spec, BrokerId id);
 
     World world_;
+    std::string topic_;
     std::uint32_t partitions_;
     std::vector<env::ShardIndex> shards_;
     NodeId controller_ = no_node;

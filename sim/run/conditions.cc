@@ -175,4 +175,9 @@ void Conditions::clear() {
     }
 }
 
+void Conditions::restore() {
+    world().set_network_options(plan_.network);
+    for (std::size_t i = 0; i < brokers_.size(); ++i) apply_links(i);
+}
+
 }  // namespace klamm::sim

@@ -28,6 +28,8 @@ class Conditions {
     void remove(const FaultEvent& fault);
     /// Ends them all, and makes every link a fast one.
     void clear();
+    /// After clear(): links are the plan's again.
+    void restore();
 
   private:
     void apply_disk(std::size_t broker);

@@ -124,13 +124,15 @@ std::optional<DiskAim::File> file_kind(std::string_view path) {
 }
 
 std::optional<std::int32_t> partition_of(std::string_view path) {
-    constexpr std::string_view topic = "trial-";
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return std::nullopt;
     std::string_view folder = path.substr(0, slash);
-    folder = folder.substr(folder.rfind('/') + 1);
-    if (!folder.starts_with(topic)) return std::nullopt;
-    folder.remove_prefix(topic.size());
+    const std::size_t above = folder.rfind('/');
+    if (above == std::string_view::npos) return std::nullopt;  // of the log directory itself
+    folder = folder.substr(above + 1);
+    const std::size_t dash = folder.rfind('-');
+    if (dash == std::string_view::npos || is_internal(folder)) return std::nullopt;
+    folder.remove_prefix(dash + 1);
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(folder.data(), folder.data() + folder.size(), number);
     if (error != std::errc{} || end != folder.data() + folder.size()) return std::nullopt;

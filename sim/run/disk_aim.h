@@ -28,7 +28,9 @@ struct DiskPlace {
 
 /// The kind of file that a path names; nothing for files that hold nothing or are no broker's.
 std::optional<DiskAim::File> file_kind(std::string_view path);
-/// The partition of topic trial that the file belongs to.
+/// Whether a topic is the cluster's own: nothing is promised of it.
+inline bool is_internal(std::string_view topic) { return topic.starts_with("__"); }
+/// The partition of the topic that the file belongs to.
 std::optional<std::int32_t> partition_of(std::string_view path);
 
 /// A whole file or, of a log, one of its batches; nothing when nothing is as the aim says.

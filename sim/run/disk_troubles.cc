@@ -14,7 +14,7 @@ constexpr std::uint64_t rotten_bytes_max = 8;
 
 std::optional<Damage> damage_of(const FileDamage& file) {
     const auto path = segment_path(file.path);
-    if (!path.has_value() || path->topic != "trial") return std::nullopt;
+    if (!path.has_value() || is_internal(path->topic)) return std::nullopt;
     Damage damage;
     damage.partition = {trial_topic, path->partition};
     damage.segment_base = path->base;

@@ -16,7 +16,7 @@
 
 namespace klamm::sim {
 
-/// What happened to segment files of topic trial, as the judge takes it. What nobody but the medium
+/// What happened to segment files of the topic, as the judge takes it. What nobody but the medium
 /// is to blame for is told with the length that syncs have answered for, lies among them.
 std::vector<Damage> damages_of(const std::vector<FileDamage>& files);
 /// Of a crash's report, what only lying syncs had covered, as damage by the medium.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/run/disk_aim.h"
 #include "sim/run/disk_troubles.h"
 
 namespace klamm::sim {
@@ -28,7 +29,7 @@ std::vector<UndoneTruncate> undone_of(const World& world, NodeId node, const Dam
     std::vector<UndoneTruncate> all;
     const auto add = [&](const std::string& name, std::uint64_t cut_to, std::uint64_t length_now) {
         const auto path = segment_path(name);
-        if (!path.has_value() || path->topic != "trial") return;
+        if (!path.has_value() || is_internal(path->topic)) return;
         all.push_back({{trial_topic, path->partition}, path->base, cut_to, length_now});
     };
     for (const TruncateUndone& undone : report.truncates_undone)

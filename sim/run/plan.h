@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -152,7 +153,9 @@ struct PlanEdits {
 
 struct ClusterPlan {
     std::vector<env::ShardIndex> shards;  // by broker; its size is the number of brokers
-    std::uint32_t partitions = 1;         // of topic `trial`, each on every broker
+    std::string topic_name = "trial";     // of the one topic
+    std::uint32_t partitions = 1;
+    std::uint32_t replication = 0;  // replicas of each partition; 0: one on every broker
     config::BrokerOptions broker;
     config::TopicOptions topic;
     bool eligible_leader_replicas = true;
@@ -190,12 +193,15 @@ struct RunPlan {
     /// Who steers the run beside these faults, and the token that names it then.
     DirectorFactory director;
     std::string token;
+    /// The same plan with other edits; empty: make_plan() with them.
+    std::function<RunPlan(const PlanEdits&)> edited;
 };
 
 RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdits& edits = {});
 
 /// The same plan with other edits.
 inline RunPlan with_edits(const RunPlan& plan, const PlanEdits& edits) {
+    if (plan.edited) return plan.edited(edits);
     return make_plan(plan.seed, plan.options, edits);
 }
 

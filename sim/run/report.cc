@@ -107,7 +107,7 @@ std::string to_text(const RunPlan& plan, const RunResult& result) {
     text += faults_text(plan, result);
     text += to_text(result.counts);
     if (!text.ends_with('\n')) text += '\n';
-    text += to_text(result.bill, "trial");
+    text += to_text(result.bill, plan.cluster.topic_name);
     if (!text.ends_with('\n')) text += '\n';
     if (plan.options.plant.has_value())
         text += fmt::format("the planted mistake was made {} times\n",

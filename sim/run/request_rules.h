@@ -39,6 +39,8 @@ class RequestRules final : public NetworkTap {
     void watch() { world_.set_tap(this); }
     /// No rule acts any more.
     void end() { ended_ = true; }
+    /// Those that are still to come act again.
+    void go_on() { ended_ = false; }
     void add(RequestRule rule) { rules_.push_back({std::move(rule), 0, false}); }
 
     void on_connect(Instant now, const TappedConnection& made) override;

@@ -52,6 +52,7 @@ struct RunHooks {
     std::function<void(bool begins)> judging;
     bool stop_at_first_violation = false;
     bool keep_history = false;     // RunResult::history
+    bool repeats_lawful = false;   // producers that the plan does not know may lack idempotence
     std::uint64_t events_max = 0;  // a run that needs more is a harness error; 0: a large default
     /// For tests of the harness: after healing these brokers stay down, come what may.
     std::vector<std::uint32_t> keep_down;

@@ -283,7 +283,7 @@ FaultId Storm::went_astray(std::size_t broker) {
 }
 
 void Storm::end(const FaultEvent& fault) {
-    if (healed_) return;
+    if (healed_ || fault.at < over_before_) return;
     if (fault.kind == FaultKind::disk_swap) return end_swap(fault);
     if (DiskTroubles::handles(fault.kind)) return disks_.end(fault);
     if (is_cut(fault.kind)) {
@@ -392,6 +392,14 @@ void Storm::heal(const std::vector<std::uint32_t>& left_down) {
             start_later(i, milliseconds(world().draws().between(0, 300, heal_domain, i, 0)));
         }
     }
+}
+
+void Storm::go_on() {
+    healed_ = false;
+    over_before_ = world().now();
+    for (Broker& broker : brokers_) broker.held = false;
+    conditions_.restore();
+    requests_.go_on();
 }
 
 }  // namespace klamm::sim

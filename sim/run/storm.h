@@ -43,6 +43,8 @@ class Storm final : public CrashWatch {
     void start(std::size_t broker);
     /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
     void heal(const std::vector<std::uint32_t>& left_down);
+    /// After a healing: faults may fall again. Those that fell before it are over.
+    void go_on();
 
     FaultId crashed(std::size_t broker, CrashKind kind, bool damaged) override;
     void stopped(std::size_t broker, int status) override;
@@ -89,6 +91,7 @@ class Storm final : public CrashWatch {
     std::set<std::size_t> power_hit_;           // by the current one
     std::vector<const FaultEvent*> moves_due_;  // scripted ones that may be answered by a record
     bool healed_ = false;
+    Instant over_before_;  // faults older than that have ended
 };
 
 }  // namespace klamm::sim

@@ -79,6 +79,17 @@ bool read_field(std::string_view field, PlanOptions& options, PlanEdits& edits) 
             if (!read_number(rest, number) || number < 0 || number > 1'000'000'000) return false;
             options.length = milliseconds(number);
             return true;
+        default: return read_edit(field, edits);
+    }
+}
+
+}  // namespace
+
+bool read_edit(std::string_view field, PlanEdits& edits) {
+    if (field.size() < 2) return false;
+    const std::string_view rest = field.substr(1);
+    std::int64_t number = 0;
+    switch (field.front()) {
         case 'x':
             return read_list(rest, [&](std::int64_t n) {
                 edits.removed.insert(n);
@@ -103,7 +114,16 @@ bool read_field(std::string_view field, PlanOptions& options, PlanEdits& edits) 
     }
 }
 
-}  // namespace
+std::vector<std::string> print_edits(const PlanEdits& edits) {
+    std::vector<std::string> fields;
+    if (!edits.removed.empty()) fields.push_back("x" + print_list(edits.removed));
+    for (const auto& [client, operations] : edits.skipped)
+        if (!operations.empty())
+            fields.push_back(fmt::format("s{}_{}", client, print_list(operations)));
+    if (edits.luck != 0) fields.push_back(fmt::format("u{}", edits.luck));
+    if (edits.cut.has_value()) fields.push_back(fmt::format("c{}", edits.cut->nanoseconds));
+    return fields;
+}
 
 std::string to_token(const RunPlan& plan) {
     if (!plan.token.empty()) return plan.token;
@@ -113,11 +133,7 @@ std::string to_token(const RunPlan& plan) {
         text += fmt::format(".p{}", bug_catalogue()[static_cast<std::size_t>(*options.plant)].code);
     if (!options.off.empty()) text += ".o" + print_list(options.off);
     if (options.length.has_value()) text += fmt::format(".l{}", options.length->to_milliseconds());
-    if (!plan.edits.removed.empty()) text += ".x" + print_list(plan.edits.removed);
-    for (const auto& [client, operations] : plan.edits.skipped)
-        if (!operations.empty()) text += fmt::format(".s{}_{}", client, print_list(operations));
-    if (plan.edits.luck != 0) text += fmt::format(".u{}", plan.edits.luck);
-    if (plan.edits.cut.has_value()) text += fmt::format(".c{}", plan.edits.cut->nanoseconds);
+    for (const std::string& field : print_edits(plan.edits)) text += "." + field;
     return text;
 }
 

@@ -9,6 +9,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "sim/run/plan.h"
@@ -16,6 +17,11 @@
 namespace klamm::sim {
 
 std::string to_token(const RunPlan& plan);
+
+/// The fields of a token that say what was edited, without their points; and the reverse, false
+/// when a field says nothing of that kind.
+std::vector<std::string> print_edits(const PlanEdits& edits);
+bool read_edit(std::string_view field, PlanEdits& edits);
 
 /// `invalid` with one sentence when the text is no token of this version.
 Result<RunPlan> from_token(std::string_view token);

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "checkers/violation.h"
+#include "sim/run/availability.h"
 #include "sim/run/token.h"
 
 namespace klamm::sim {
@@ -119,9 +120,12 @@ std::string Trial::sentence() const {
 Trial run_trial(const RunPlan& plan, const TrialOptions& options) {
     OperationLog log(plan);
     RunHooks hooks;
-    if (options.operations) {
-        hooks.fact_sink = [&log](Instant at, const std::string& node, const facts::Fact& fact) {
-            log.take(at, node, fact);
+    Availability availability(true);
+    const Instant healing = Instant{} + plan.safety;
+    if (options.operations || options.unavailable) {
+        hooks.fact_sink = [&](Instant at, const std::string& node, const facts::Fact& fact) {
+            if (options.operations) log.take(at, node, fact);
+            if (options.unavailable && at < healing) availability.on_fact(at, fact);
         };
     }
     RunResult result = run_plan(plan, hooks);
@@ -147,6 +151,8 @@ Trial run_trial(const RunPlan& plan, const TrialOptions& options) {
     trial.hash = result.hash;
     trial.events = result.events;
     trial.virtual_time = result.virtual_time;
+    availability.end(std::min(healing, Instant{} + result.virtual_time));
+    trial.unavailable = availability.longest();
     trial.counts = result.counts;
     trial.records_promised = result.bill.records_promised;
     trial.records_lost = result.bill.records_lost;
@@ -192,7 +198,8 @@ std::string to_bytes(const Trial& trial) {
                         trial.plants_taken,
                         trial.goals,
                         operations,
-                        checkpoints};
+                        checkpoints,
+                        trial.unavailable.nanoseconds};
     const auto bytes = cbor::to_cbor(whole);
     return {bytes.begin(), bytes.end()};
 }
@@ -229,6 +236,7 @@ Trial trial_from_bytes(const std::string& bytes) {
         trial.operations.push_back({Instant{one.at(0)}, one.at(1), one.at(2)});
     }
     for (const cbor& one : whole.at(next++)) trial.checkpoints.push_back({one.at(0), one.at(1)});
+    take(trial.unavailable.nanoseconds);
     return trial;
 }
 

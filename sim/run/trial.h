@@ -52,6 +52,8 @@ struct Trial {
     std::vector<FaultId> fired_ids;
     std::array<std::uint64_t, bug_count> plants_taken{};
     std::vector<GoalOutcome> goals;
+    Duration
+        unavailable;  // the longest until the healing, any acknowledgement counted; if asked for
     std::vector<TrialOperation> operations;  // in the order in which they began, if asked for
     std::vector<Checkpoint> checkpoints;     // if asked for
     Duration cpu;                            // of the process; never compared
@@ -68,6 +70,7 @@ struct Trial {
 struct TrialOptions {
     bool operations = false;
     bool checkpoints = false;
+    bool unavailable = false;
 };
 
 /// The run in this process.

@@ -233,7 +233,9 @@ void Deeds::links(const Deed& deed, std::uint64_t key, std::size_t line) {
             pairs);
         if (deed.lasting)
             world().schedule(world().now() + *deed.lasting, tag_of(line, 2),
-                             [this, pairs] { mend(pairs); });
+                             [this, pairs, healings = healings_] {
+                                 if (healings == healings_) mend(pairs);
+                             });
         return;
     }
     if (deed.verb == Verb::stall) {
@@ -285,7 +287,7 @@ void Deeds::administer(const Deed& deed, std::uint64_t key, std::size_t line) {
     const TopicPartition partition{trial_topic, PartitionIndex(deed.partition)};
     if (deed.verb == Verb::configure) {
         for (const auto& [option, value] : deed.options) {
-            cluster_.administer(server::ChangeConfig{"trial", option, value});
+            cluster_.administer(server::ChangeConfig{cluster_.topic(), option, value});
             listener_.note("admin", fmt::format("sets {}={}", option, value));
         }
         return;
@@ -317,6 +319,9 @@ void Deeds::heal() {
     for (const NodeId node : paused_) world().resume(node);
     paused_.clear();
     cuts_.clear();
+    lasting_.clear();
+    unmet_.clear();
+    ++healings_;
 }
 
 }  // namespace klamm::sim

@@ -60,6 +60,7 @@ class Deeds {
     std::map<std::size_t, std::size_t> unmet_;                       // rules, by line: how many
     std::set<NodeId> paused_;                                        // no brokers
     std::vector<std::string> misses_;
+    std::uint64_t healings_ = 0;
 };
 
 }  // namespace klamm::sim

@@ -7,6 +7,7 @@
 
 #include "sim/run/fault_rates.h"
 #include "sim/run/run.h"
+#include "sim/run/token.h"
 #include "sim/scenario/deeds.h"
 #include "sim/scenario/expectations.h"
 #include "sim/scenario/matching.h"
@@ -186,12 +187,23 @@ std::string token_of(const ScenarioRun& run) {
         fmt::format("2.{:x}.{}.{:016x}", run.seed, to_string(run.profile), run.digest);
     if (run.plant.has_value())
         token += fmt::format(".p{}", bug_catalogue()[static_cast<std::size_t>(*run.plant)].code);
+    for (const std::string& field : print_edits(run.edits)) token += "." + field;
     return token + ".f" + run.path;
 }
 
 }  // namespace
 
-RunPlan plan_of(const Scenario& scenario, const ScenarioRun& run) {
+namespace {
+
+template <class Client>
+void skip_operations(std::vector<Client>& clients, const PlanEdits& edits) {
+    for (Client& client : clients)
+        if (const auto skipped = edits.skipped.find(client.client); skipped != edits.skipped.end())
+            client.pacing.skip = skipped->second;
+}
+
+RunPlan plan_of(const std::shared_ptr<const Scenario>& shared, const ScenarioRun& run) {
+    const Scenario& scenario = *shared;
     RunPlan plan;
     plan.seed = run.seed;
     plan.options.profile = run.profile;
@@ -204,16 +216,34 @@ RunPlan plan_of(const Scenario& scenario, const ScenarioRun& run) {
     plan.left_down = scenario.left_down;
     if (run.profile != Profile::calm) plan.faults = draw_faults(plan);
     plan.faults_drawn = plan.faults.size();
+    plan.edits = run.edits;
+    std::erase_if(plan.faults, [&](const FaultEvent& fault) {
+        return run.edits.removed.contains(fault.id) ||
+               fault.at > run.edits.cut.value_or(instant_never);
+    });
+    skip_operations(plan.workload.producers, run.edits);
+    skip_operations(plan.workload.consumers, run.edits);
+    plan.edited = [shared, run](const PlanEdits& edits) {
+        ScenarioRun again = run;
+        again.edits = edits;
+        return plan_of(shared, again);
+    };
     plan.token = token_of(run);
     const auto befores = [](const Step& step) { return step.when == Step::When::before; };
     plan.director.rehearsals = static_cast<std::size_t>(
         std::count_if(scenario.story.begin(), scenario.story.end(), befores));
-    plan.director.make = [shared = std::make_shared<const Scenario>(scenario),
-                          demanding = run.profile ==
-                                      Profile::calm](const std::vector<std::uint64_t>& moments) {
+    // A run that is cut does not tell its story to the end.
+    const bool demanding = run.profile == Profile::calm && !run.edits.cut.has_value();
+    plan.director.make = [shared, demanding](const std::vector<std::uint64_t>& moments) {
         return std::make_unique<Performance>(shared, demanding, moments);
     };
     return plan;
+}
+
+}  // namespace
+
+RunPlan plan_of(const Scenario& scenario, const ScenarioRun& run) {
+    return plan_of(std::make_shared<const Scenario>(scenario), run);
 }
 
 }  // namespace klamm::sim

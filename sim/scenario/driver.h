@@ -23,6 +23,7 @@ struct ScenarioRun {
     std::optional<Bug> plant = {};
     std::string path = {};     // of the file, for the token
     std::uint64_t digest = 0;  // of the file
+    PlanEdits edits = {};      // of what is drawn and of the clients; the story stays as it is
 };
 
 /// A plan that run_plan() takes; the scenario lives in it.

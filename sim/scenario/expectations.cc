@@ -44,19 +44,14 @@ void Record::watch(Instant time, Fits fits) {
 
 void Record::on_fact(NodeId node, Instant time, const facts::Fact& fact, bool healed) {
     watch(time, [&](const Moment& moment) { return is_moment(moment, node, fact, cast_); });
-    const auto* answered = std::get_if<facts::ProduceAnswered>(&fact);
-    if (answered == nullptr || answered->error != 0 || answered->acks != -1 || healed) return;
-    if (acknowledged_) unavailable_ = std::max(unavailable_, time - *acknowledged_);
-    acknowledged_ = time;
+    if (!healed) availability_.on_fact(time, fact);
 }
 
 void Record::on_word(NodeId node, std::string_view word, Instant time) {
     watch(time, [&](const Moment& moment) { return is_moment(moment, node, word, cast_); });
 }
 
-void Record::on_healing(Instant time) {
-    if (acknowledged_) unavailable_ = std::max(unavailable_, time - *acknowledged_);
-}
+void Record::on_healing(Instant time) { availability_.end(time); }
 
 void Record::finish(RunResult& result, std::vector<std::string>& wrong) const {
     if (goal_.came)
@@ -93,9 +88,10 @@ void Record::finish(RunResult& result, std::vector<std::string>& wrong) const {
             wrong.push_back(
                 fmt::format("{} {}, expected at most {}", count, name, *bounds.at_most));
     }
-    if (expect.unavailable_max && unavailable_ > *expect.unavailable_max)
+    const Duration unavailable = availability_.longest();
+    if (expect.unavailable_max && unavailable > *expect.unavailable_max)
         wrong.push_back(fmt::format("nothing was acknowledged for {}, expected at most {}",
-                                    seconds_of(unavailable_.nanoseconds),
+                                    seconds_of(unavailable.nanoseconds),
                                     seconds_of(expect.unavailable_max->nanoseconds)));
 }
 

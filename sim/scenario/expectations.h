@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/run/availability.h"
 #include "sim/run/run.h"
 #include "sim/scenario/matching.h"
 #include "sim/scenario/scenario.h"
@@ -37,8 +38,7 @@ class Record {
     Watched goal_;
     std::vector<Watched> reached_;
     std::vector<Watched> never_;
-    std::optional<Instant> acknowledged_;  // the latest with acks=all
-    Duration unavailable_;                 // the longest so far
+    Availability availability_;
 };
 
 }  // namespace klamm::sim

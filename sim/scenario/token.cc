@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "sim/run/token.h"
 #include "sim/scenario/driver.h"
 #include "sim/scenario/parse.h"
 
@@ -46,6 +47,12 @@ Result<RunPlan> plan_from_scenario_token(std::string_view token) {
         const std::string_view bug = next_field(rest).substr(1);
         run.plant = bug_from_name(bug);
         if (!run.plant) return invalid(fmt::format("there is no bug '{}'", bug));
+    }
+    while (!rest.starts_with('f')) {
+        const std::string_view field = next_field(rest);
+        if (!read_edit(field, run.edits))
+            return invalid(field.empty() ? "it names no file"
+                                         : fmt::format("'{}' means nothing", field));
     }
     if (!rest.starts_with('f') || rest.size() < 2) return invalid("it names no file");
     run.path = std::string(rest.substr(1));

@@ -1,7 +1,7 @@
 #pragma once
 // Tokens of scenario runs. They name the file and its digest: whoever replays one needs that file.
 //
-//   2.<seed, hex>.<profile>.<digest, hex>[.p<bug>].f<path>
+//   2.<seed, hex>.<profile>.<digest, hex>[.p<bug>][edits, as sim/run/token.h has them].f<path>
 
 #include <string_view>
 
