@@ -1,0 +1,178 @@
+// The module klamm._klamm: the doors of driven_world.h and runs.h, nothing more. Documents cross as
+// JSON text; klamm/*.py makes objects of them.
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <utility>
+
+#include "bindings/python/driven_world.h"
+#include "bindings/python/runs.h"
+#include "bindings/python/trouble.h"
+#include "core/base/assert.h"
+
+namespace py = pybind11;
+
+namespace klamm::python {
+
+namespace {
+
+/// Ctrl-C, while C++ runs.
+void pulse() {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+/// An assertion outside of any node's turn: the harness is wrong. The interpreter lives on.
+void throw_trouble(const AssertionPlace& place) {
+    throw Trouble("AssertionFailed", std::string("an assertion failed in the harness: ") +
+                                         place.condition + " (" + place.file + ":" +
+                                         std::to_string(place.line) + ")");
+}
+
+py::bytes bytes_of(const Bytes& bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Bytes bytes_from(const py::bytes& from) {
+    const auto view = static_cast<std::string_view>(from);
+    return {view.begin(), view.end()};
+}
+
+using Options = std::vector<std::pair<std::string, std::string>>;
+
+void define_world(py::module_& module) {
+    py::class_<DrivenWorld>(module, "World")
+        .def(py::init([](const std::string& scenario, const std::string& topic,
+                         std::uint32_t replication, std::uint64_t seed, const std::string& plant,
+                         bool idempotent, bool history, bool trace, bool requests) {
+                 Setup setup;
+                 setup.scenario = scenario;
+                 setup.topic = topic;
+                 setup.replication = replication;
+                 setup.seed = seed;
+                 setup.plant = plant;
+                 setup.idempotent = idempotent;
+                 setup.keep_history = history;
+                 setup.keep_trace = trace;
+                 setup.watch_requests = requests;
+                 setup.pulse = pulse;
+                 return std::make_unique<DrivenWorld>(std::move(setup));
+             }),
+             py::arg("scenario"), py::arg("topic"), py::arg("replication"), py::arg("seed"),
+             py::arg("plant"), py::arg("idempotent"), py::arg("history"), py::arg("trace"),
+             py::arg("requests"))
+        .def_property_readonly("now", &DrivenWorld::now)
+        .def_property_readonly("events", &DrivenWorld::events)
+        .def_property_readonly("hash", &DrivenWorld::hash)
+        .def_property_readonly("over", &DrivenWorld::over)
+        .def("run_to", &DrivenWorld::run_to, py::arg("until"), py::arg("event") = py::none())
+        .def("run_until_well", &DrivenWorld::run_until_well)
+        .def("act", &DrivenWorld::act)
+        .def("mend", &DrivenWorld::mend)
+        .def("add_producer", &DrivenWorld::add_producer)
+        .def("add_consumer", &DrivenWorld::add_consumer)
+        .def("send",
+             [](DrivenWorld& world, std::uint32_t client, std::int32_t partition,
+                const std::optional<py::bytes>& key, const py::bytes& value) {
+                 std::optional<Bytes> owned;
+                 if (key.has_value()) owned = bytes_from(*key);
+                 return world.send(client, partition, std::move(owned), bytes_from(value));
+             })
+        .def("sent",
+             [](DrivenWorld& world, std::uint32_t client, std::uint32_t number,
+                std::int64_t limit) -> py::object {
+                 const Sent sent = world.sent(client, number, limit);
+                 if (!sent.over) return py::none();
+                 return py::make_tuple(sent.outcome, sent.offset, sent.error);
+             })
+        .def("read", &DrivenWorld::read)
+        .def("polled",
+             [](DrivenWorld& world, std::uint32_t client, std::uint64_t operation,
+                std::int64_t limit) -> py::object {
+                 const Polled polled = world.polled(client, operation, limit);
+                 if (!polled.over) return py::none();
+                 py::list records;
+                 for (const Read& one : polled.records)
+                     records.append(py::make_tuple(
+                         one.offset, one.timestamp,
+                         one.key.has_value() ? py::object(bytes_of(*one.key)) : py::none(),
+                         bytes_of(one.value)));
+                 return py::make_tuple(polled.error, polled.reset, polled.offset, polled.log_start,
+                                       polled.high_watermark, records);
+             })
+        .def("position", &DrivenWorld::position)
+        .def("partition", &DrivenWorld::partition)
+        .def("nodes", &DrivenWorld::nodes)
+        .def("bill", &DrivenWorld::bill)
+        .def("counts", &DrivenWorld::counts)
+        .def("violations", &DrivenWorld::violations)
+        .def("history", &DrivenWorld::history)
+        .def("trace", &DrivenWorld::trace)
+        .def("checkpoints", &DrivenWorld::checkpoints)
+        .def("subscribe", &DrivenWorld::subscribe)
+        .def("unsubscribe", &DrivenWorld::unsubscribe)
+        .def("keep_events", &DrivenWorld::keep_events)
+        .def("kept_events", &DrivenWorld::kept_events)
+        .def("verdict", &DrivenWorld::verdict);
+}
+
+void define_runs(py::module_& module) {
+    module.def("run_seeds", [](const std::string& source, const std::vector<std::uint64_t>& seeds,
+                               std::size_t jobs,
+                               const std::function<void(std::size_t, const std::string&)>& take) {
+        run_seeds(source, seeds, jobs, take, pulse);
+    });
+    module.def("output_of", &output_of);
+    module.def("shrink_run", [](const std::string& source, std::uint64_t replays_max,
+                                const std::function<void(const std::string&)>& progress) {
+        return shrink_run(source, replays_max, progress, pulse);
+    });
+    module.def("check_scenario", &check_scenario);
+    module.def("catalogue", &catalogue);
+    module.def("fact_names", &fact_names);
+    module.def("in_child", [](const py::function& job, double cpu_seconds) {
+        const auto call = [&job] { return static_cast<std::string>(py::bytes(job())); };
+        const auto after = [](bool child) {
+            if (child)
+                PyOS_AfterFork_Child();
+            else
+                PyOS_AfterFork_Parent();
+        };
+        return py::bytes(in_child(call, cpu_seconds, PyOS_BeforeFork, after));
+    });
+    module.def("first_difference",
+               [](const py::function& checkpoints_one, const py::function& events_one,
+                  const py::function& checkpoints_other, const py::function& events_other) {
+                   const auto side = [](const char* name, const py::function& checkpoints,
+                                        const py::function& events) {
+                       return Side{name,
+                                   [&checkpoints] { return checkpoints().cast<std::string>(); },
+                                   [&events](std::uint64_t from, std::uint64_t to) {
+                                       return events(from, to).cast<std::vector<std::string>>();
+                                   }};
+                   };
+                   return first_difference(side("one", checkpoints_one, events_one),
+                                           side("other", checkpoints_other, events_other));
+               });
+    module.def("judge_log", &judge_log);
+    module.def("judge_operations", &judge_operations);
+}
+
+}  // namespace
+
+}  // namespace klamm::python
+
+PYBIND11_MODULE(_klamm, module) {
+    using namespace klamm::python;
+    klamm::install_assertion_handler(&throw_trouble);
+    py::register_exception_translator([](std::exception_ptr raised) {
+        try {
+            if (raised) std::rethrow_exception(raised);
+        } catch (const Trouble& trouble) {
+            const py::object type = py::module_::import("klamm._errors").attr(trouble.name.c_str());
+            PyErr_SetString(type.ptr(), trouble.what());
+        }
+    });
+    define_world(module);
+    define_runs(module);
+}
