@@ -407,13 +407,13 @@ class Sweep:
 
     def plot(self, *measures, confidence=0.95):
         """A picture: for each measure (default "lost" and "unavailable_seconds") the mean of each combination of settings with
-        its confidence band. Gives the matplotlib Figure."""
-        from matplotlib.figure import Figure
+        its confidence band. Gives a matplotlib Figure that a notebook shows."""
+        from ._picture import Picture
         measures = measures or ("lost", "unavailable_seconds")
         summary = self.summary(*measures, confidence=confidence)
         labels = ["\n".join(f"{name}={'default' if value is None else value}" for name, value in combination.items())
                   for combination in _combinations(self.axes)]
-        figure = Figure(figsize=(max(4.0, 1.1 * len(labels)) * len(measures) * 0.8, 3.2), layout="constrained")
+        figure = Picture(figsize=(max(4.0, 0.7 * len(labels)) * len(measures), 3.2), layout="constrained")
         for at, measure in enumerate(measures):
             axes = figure.add_subplot(1, len(measures), at + 1)
             mean = summary[measure]
