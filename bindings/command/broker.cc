@@ -267,10 +267,16 @@ Status parse(std::span<const std::string_view> words, Arguments& arguments,
     if (arguments.given.contains("listeners")) KLAMM_TRY(take_listeners(arguments));
     KLAMM_TRY(take_roles(arguments));
     // No more brokers come to a cluster that is this process alone.
-    if (arguments.is_broker && arguments.is_controller &&
-        !arguments.given.contains("offsets.topic.replication.factor"))
-        arguments.options.offsets_topic_replication_factor =
-            std::min(arguments.options.offsets_topic_replication_factor, arguments.brokers);
+    if (arguments.is_broker && arguments.is_controller) {
+        config::BrokerOptions& options = arguments.options;
+        const auto bound = [&](const char* key, std::int32_t& value) {
+            if (!arguments.given.contains(key)) value = std::min(value, arguments.brokers);
+        };
+        bound("offsets.topic.replication.factor", options.offsets_topic_replication_factor);
+        bound("transaction.state.log.replication.factor",
+              options.transaction_state_log_replication_factor);
+        bound("transaction.state.log.min.isr", options.transaction_state_log_min_isr);
+    }
     for (const char* key : {"log.dirs", "log.dir"})
         if (arguments.given.contains(key)) arguments.directory = arguments.options.log_dirs.front();
     if (arguments.given.contains("log.dirs") && arguments.options.log_dirs.size() > 1)
@@ -296,6 +302,7 @@ server::MetadataSettings metadata_settings(const Arguments& arguments, const std
     settings.topic_defaults = {options.num_partitions,
                                static_cast<std::int16_t>(options.default_replication_factor)};
     settings.deletes_topics = options.delete_topic_enable;
+    settings.transaction_version = 2;
     settings.given = arguments.given;
     if (arguments.topic.empty()) return settings;
     server::TopicPlan topic;

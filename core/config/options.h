@@ -129,6 +129,15 @@ struct BrokerOptions {
     std::int32_t group_max_session_timeout_ms = 1'800'000;
     std::int32_t group_initial_rebalance_delay_ms = 3'000;
     std::int32_t group_max_size = std::numeric_limits<std::int32_t>::max();
+    std::int32_t transactional_id_expiration_ms = 604'800'000;
+    std::int32_t transaction_max_timeout_ms = 900'000;
+    std::int32_t transaction_abort_timed_out_cleanup_interval_ms = 10'000;
+    std::int32_t transaction_remove_expired_cleanup_interval_ms = 3'600'000;
+    bool transaction_partition_verification_enable = true;
+    std::int32_t transaction_state_log_num_partitions = 50;  // of __transaction_state
+    std::int32_t transaction_state_log_replication_factor = 3;
+    std::int32_t transaction_state_log_min_isr = 2;
+    std::int32_t transaction_state_log_segment_bytes = 104'857'600;
     TopicOptions topic;
 
     /// `topic` with what the coarser spellings of retention and rolling say, where the finer ones

@@ -294,6 +294,30 @@ constexpr Row rows[] = {
         "How long a new group waits for more members before its first rebalance."),
     number<&B::group_max_size>("group.max.size", "2147483647", 1, {},
         "The most members that a group may have."),
+    number<&B::transactional_id_expiration_ms>("transactional.id.expiration.ms", "604800000", 1, {},
+        "A transactional id without a transaction for this long is forgotten."),
+    number<&B::transaction_max_timeout_ms>("transaction.max.timeout.ms", "900000", 1, {},
+        "The longest transaction.timeout.ms that a producer may ask for."),
+    number<&B::transaction_abort_timed_out_cleanup_interval_ms>(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", 1, {},
+        "How often transactions are looked through for those that have lasted too long."),
+    number<&B::transaction_remove_expired_cleanup_interval_ms>(
+        "transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", 1, {},
+        "How often transactional ids are looked through for those that need not be kept."),
+    boolean<&B::transaction_partition_verification_enable>(
+        "transaction.partition.verification.enable", "true", {},
+        "Whether a batch that begins a transaction at a partition is held against its coordinator."),
+    number<&B::transaction_state_log_num_partitions>("transaction.state.log.num.partitions", "50",
+        1, {},
+        "The partitions of __transaction_state, which ids are spread over; fixed once it is there."),
+    number<&B::transaction_state_log_replication_factor>(
+        "transaction.state.log.replication.factor", "3", 1, {},
+        "The replication factor of __transaction_state.", {}, int16_max),
+    number<&B::transaction_state_log_min_isr>("transaction.state.log.min.isr", "2", 1, {},
+        "min.insync.replicas of __transaction_state."),
+    number<&B::transaction_state_log_segment_bytes>("transaction.state.log.segment.bytes",
+        "104857600", 1, {},
+        "segment.bytes of __transaction_state: smaller ones are compacted and loaded sooner."),
 
     number<&T::min_insync_replicas>("min.insync.replicas", "1", 1, {1, 2, 2, 3},
         "The smallest ISR with which acks=all is accepted and the high watermark moves.",

@@ -92,6 +92,13 @@ struct LeaveAnswer {
     std::vector<ErrorCode> members{};  // one each, as asked; empty with an error
 };
 
+/// Whose transaction it is; without a producer, nobody's.
+struct Transactional {
+    ProducerId producer = no_producer_id;
+    ProducerEpoch epoch = no_producer_epoch;
+    std::int32_t coordinator_epoch = -1;  // of a marker
+};
+
 struct Commit {
     struct Partition {
         std::string topic{};
@@ -104,6 +111,9 @@ struct Commit {
     std::optional<std::string> instance{};
     std::int64_t retention_ms = -1;    // versions 2 to 4; -1: by the group's rule
     bool knows_missing_group = false;  // version 9 on: GROUP_ID_NOT_FOUND
+    Transactional transaction{};       // of TxnOffsetCommit, with the next two
+    std::string transactional_id{};
+    std::int16_t request_version = 0;
     std::vector<Partition> partitions{};
 };
 /// Of Commit and DeleteOffsets: of all, and one each as asked (empty with an error of all).
@@ -127,6 +137,7 @@ struct FetchAnswer {
         std::string topic{};
         PartitionIndex partition{};
         std::optional<CommittedOffset> offset{};
+        ErrorCode error = ErrorCode::none;  // UNSTABLE_OFFSET_COMMIT
     };
     ErrorCode error = ErrorCode::none;
     std::vector<Partition> partitions{};  // as asked; of all, by topic
@@ -174,13 +185,19 @@ struct Delete {
     std::string group{};
 };
 
-/// Of Heartbeat and Delete.
+/// The marker of a transaction, for the offsets that have joined it.
+struct EndTransaction {
+    Transactional transaction{};
+    bool commit = false;
+};
+
+/// Of Heartbeat, Delete and EndTransaction.
 struct PlainAnswer {
     ErrorCode error = ErrorCode::none;
 };
 
 using Command = std::variant<Join, Sync, Heartbeat, Leave, Commit, Fetch, DeleteOffsets, Describe,
-                             List, Delete>;
+                             List, Delete, EndTransaction>;
 using AnswerBody = std::variant<JoinAnswer, SyncAnswer, PlainAnswer, LeaveAnswer, OffsetsAnswer,
                                 FetchAnswer, DescribeAnswer, ListAnswer>;
 

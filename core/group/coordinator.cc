@@ -45,9 +45,18 @@ struct Refusal {
         return with_error<ListAnswer>(elsewhere ? ErrorCode::none : error);
     }
     AnswerBody operator()(const Delete&) const { return PlainAnswer{error}; }
+    AnswerBody operator()(const EndTransaction&) const { return PlainAnswer{error}; }
 };
 
 }  // namespace
+
+/// Which group a record speaks of; nothing for a marker.
+struct GroupOf {
+    std::string operator()(const OffsetRecord& one) const { return one.group; }
+    std::string operator()(const GroupRecord& one) const { return one.group; }
+    std::string operator()(const PendingOffset& one) const { return one.offset.group; }
+    std::string operator()(const TransactionEnd&) const { return {}; }
+};
 
 AnswerBody refusal(const Command& command, ErrorCode error) {
     return std::visit(Refusal{error}, command);
@@ -76,6 +85,9 @@ void Coordinator::lead(const Turn& turn) {
                         std::forward_as_tuple(id, stored));
     for (const auto& [id, offsets] : log_.latest().offsets())
         if (!groups_.contains(id)) create(turn, id);
+    for (const auto& [producer, groups] : log_.latest().pending())
+        for (const auto& [id, offsets] : groups)
+            if (!groups_.contains(id)) create(turn, id);
     for (auto& [id, group] : groups_) {
         std::vector<std::string> members;
         for (const auto& [member, row] : group.members()) members.push_back(member);
@@ -146,7 +158,7 @@ void Coordinator::write_failed(const Turn& turn, Write write, ErrorCode append_e
     conclude(turn, write.then, coordinator_error(append_error));
     // A group that was made for these records alone was never made.
     for (const GroupLogRecord& record : write.records)
-        forget_if_void(std::visit([](const auto& one) { return one.group; }, record));
+        forget_if_void(std::visit(GroupOf{}, record));
 }
 
 void Coordinator::on_high_watermark(const Turn& turn, Offset high_watermark) {

@@ -1,7 +1,8 @@
 #pragma once
 // The coordinator of the groups of one partition of __consumer_offsets: the classic group protocol,
-// offsets and their expiry, as Kafka 4.1 has them (GroupMetadataManager, OffsetMetadataManager,
-// ClassicGroup). A value: commands, time and the log's progress go in; writes and answers come out.
+// offsets and their expiry, also those of transactions, as Kafka 4.1 has them
+// (GroupMetadataManager, OffsetMetadataManager, ClassicGroup). A value: commands, time and the
+// log's progress go in; writes and answers come out.
 //
 // Who owns it takes a write after each call, appends its records as one batch, and says written()
 // or write_failed() before the next call. An answer that speaks of a record waits for its commit.
@@ -71,6 +72,7 @@ using Consequence = std::variant<Nothing, Reply, AssignmentStored, StaticMemberS
 struct Write {
     std::vector<GroupLogRecord> records;
     Consequence then;
+    Transactional transaction{};  // whose batch it is; a marker is alone in its batch
 };
 
 class Coordinator {
@@ -127,6 +129,7 @@ class Coordinator {
     void decide(const Turn& turn, Caller caller, const Describe& describe);
     void decide(const Turn& turn, Caller caller, const List& list);
     void decide(const Turn& turn, Caller caller, const Delete& request);
+    void decide(const Turn& turn, Caller caller, const EndTransaction& end);
 
     // Joining.
     void join_new(const Turn& turn, Caller caller, const Join& join, Group& group);
@@ -174,8 +177,9 @@ class Coordinator {
     void forget_if_void(const std::string& group);
     void write_tombstones(std::vector<GroupLogRecord> records);
 
-    void write(std::vector<GroupLogRecord> records, Consequence then) {
-        writes_.push_back({std::move(records), std::move(then)});
+    void write(std::vector<GroupLogRecord> records, Consequence then,
+               const Transactional& transaction = {}) {
+        writes_.push_back({std::move(records), std::move(then), transaction});
     }
     void answer(Caller caller, AnswerBody body) { answers_.push_back({caller, std::move(body)}); }
     void answer_join(std::optional<Caller>& caller, JoinAnswer body);

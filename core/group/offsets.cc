@@ -14,6 +14,12 @@ std::string lower(std::string_view text) {
     return low;
 }
 
+/// KIP-447: an offset that a transaction may change is not told.
+void unstable(FetchAnswer::Partition& row) {
+    row.offset.reset();
+    row.error = ErrorCode::unstable_offset_commit;
+}
+
 std::string trimmed(std::string text) {
     while (!text.empty() && text.back() == ' ') text.pop_back();
     while (!text.empty() && text.front() == ' ') text.erase(0, 1);
@@ -25,15 +31,18 @@ std::string trimmed(std::string text) {
 ErrorCode Coordinator::validate_commit(const Turn& turn, const Commit& commit, const Group& group) {
     // A consumer that assigns itself its partitions, or an administrator.
     if (commit.generation < 0 && group.is(GroupState::empty)) return ErrorCode::none;
+    const bool transactional = commit.transaction.producer != no_producer_id;
     if (commit.generation < 0 && commit.member.empty() && !commit.instance)
-        return ErrorCode::unknown_member_id;
+        // Before KIP-447 a transaction's commit did not say whose it is.
+        return transactional ? ErrorCode::none : ErrorCode::unknown_member_id;
     if (const ErrorCode error = group.validate(commit.member, commit.instance);
         error != ErrorCode::none && !turn.planted(Bug::zombie_commit_accepted))
         return error;
     if (commit.generation != group.generation() && !turn.planted(Bug::zombie_commit_accepted))
         [[likely]]
         return ErrorCode::illegal_generation;
-    if (group.is(GroupState::completing_rebalance)) return ErrorCode::rebalance_in_progress;
+    if (group.is(GroupState::completing_rebalance) && !transactional)
+        return ErrorCode::rebalance_in_progress;
     return ErrorCode::none;
 }
 
@@ -61,14 +70,23 @@ void Coordinator::decide(const Turn& turn, Caller caller, const Commit& commit) 
         CommittedOffset offset = partition.offset;
         offset.committed_at = turn.wall;
         if (commit.retention_ms >= 0) offset.expires_at = turn.wall + commit.retention_ms;
-        records.push_back(
-            OffsetRecord{commit.group, {partition.topic, partition.partition}, std::move(offset)});
+        OffsetRecord record{
+            commit.group, {partition.topic, partition.partition}, std::move(offset)};
+        if (commit.transaction.producer != no_producer_id)
+            records.push_back(PendingOffset{commit.transaction.producer, std::move(record)});
+        else
+            records.push_back(std::move(record));
     }
     if (records.empty()) {
         forget_if_void(commit.group);
         return answer(caller, std::move(body));
     }
-    write(std::move(records), Reply{{caller, std::move(body)}, commit});
+    write(std::move(records), Reply{{caller, std::move(body)}, commit}, commit.transaction);
+}
+
+void Coordinator::decide(const Turn&, Caller caller, const EndTransaction& end) {
+    write({TransactionEnd{end.transaction.producer, end.commit}},
+          Reply{{caller, PlainAnswer{}}, end}, end.transaction);
 }
 
 void Coordinator::decide(const Turn& turn, Caller caller, const Fetch& fetch) {
@@ -78,10 +96,13 @@ void Coordinator::decide(const Turn& turn, Caller caller, const Fetch& fetch) {
     if (!fetch.partitions) {
         if (offsets != nullptr)
             for (const auto& [partition, offset] : *offsets)
-                body.partitions.push_back({partition.first, partition.second, offset});
+                body.partitions.push_back({partition.first, partition.second, offset, {}});
+        if (fetch.stable)
+            for (FetchAnswer::Partition& row : body.partitions)
+                if (state.pending(fetch.group, {row.topic, row.partition})) unstable(row);
     } else {
         for (const Fetch::Partition& asked : *fetch.partitions) {
-            FetchAnswer::Partition row{asked.topic, asked.partition, std::nullopt};
+            FetchAnswer::Partition row{asked.topic, asked.partition, std::nullopt, {}};
             if (offsets != nullptr)
                 if (const auto at = offsets->find({asked.topic, asked.partition});
                     at != offsets->end())
@@ -90,6 +111,8 @@ void Coordinator::decide(const Turn& turn, Caller caller, const Fetch& fetch) {
             if (row.offset && !row.offset->topic_id.is_zero() && !asked.topic_id.is_zero() &&
                 row.offset->topic_id != asked.topic_id)
                 row.offset.reset();
+            if (fetch.stable && state.pending(fetch.group, {asked.topic, asked.partition}))
+                unstable(row);
             body.partitions.push_back(std::move(row));
         }
     }
@@ -123,7 +146,7 @@ void Coordinator::decide(const Turn&, Caller caller, const DeleteOffsets& reques
 bool Coordinator::expire_offsets_of(const Turn& turn, const Group& group,
                                     std::vector<GroupLogRecord>& records) const {
     const GroupLog::Offsets* offsets = log_.latest().offsets(group.id);
-    if (offsets == nullptr) return true;
+    if (offsets == nullptr) return log_.latest().pending(group.id).empty();
     // KIP-211: of a group with members only offsets of topics that it does not read; of one
     // without, counted from when it became empty; of one that never had any, from the commit.
     const bool by_state = group.protocol_type() && group.is(GroupState::empty);
@@ -138,7 +161,8 @@ bool Coordinator::expire_offsets_of(const Turn& turn, const Group& group,
         const bool expired = offset.expires_at != no_timestamp
                                  ? turn.wall >= offset.expires_at
                                  : milliseconds(turn.wall - from) >= settings_.retention;
-        if (expired && !group.subscribes(partition.first))
+        if (expired && !group.subscribes(partition.first) &&
+            !log_.latest().pending(group.id, partition))
             records.push_back(OffsetRecord{group.id, partition, std::nullopt});
         else
             all = false;
@@ -204,9 +228,11 @@ void Coordinator::decide(const Turn&, Caller caller, const Delete& request) {
     if (!group->is(GroupState::empty))
         return answer(caller, PlainAnswer{ErrorCode::non_empty_group});
     std::vector<GroupLogRecord> records;
+    std::set<TopicAndPartition> partitions = log_.latest().pending(request.group);
     if (const GroupLog::Offsets* offsets = log_.latest().offsets(request.group))
-        for (const auto& [partition, offset] : *offsets)
-            records.push_back(OffsetRecord{request.group, partition, std::nullopt});
+        for (const auto& [partition, offset] : *offsets) partitions.insert(partition);
+    for (const TopicAndPartition& partition : partitions)
+        records.push_back(OffsetRecord{request.group, partition, std::nullopt});
     records.push_back(GroupRecord{request.group, std::nullopt});
     write(std::move(records), Reply{{caller, PlainAnswer{}}, request});
 }

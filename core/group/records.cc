@@ -1,6 +1,6 @@
 #include "core/group/records.h"
 
-#include <limits>
+#include <algorithm>
 
 #include "core/protocol/messages/group_records.h"
 
@@ -130,26 +130,12 @@ Result<std::optional<GroupLogRecord>> decode_group(ByteView bytes, std::optional
     return std::optional<GroupLogRecord>(std::move(record));
 }
 
-/// The next code point of UTF-8; a byte that begins none counts as U+FFFD, as Java's decoder has
-/// it.
-std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const std::uint8_t first = byte(at++);
-    if (first < 0x80) return first;
-    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
-    if (more == 0 || text.size() - at < more) return 0xfffd;
-    std::uint32_t point = first & (0x3fU >> more);
-    for (std::size_t i = 0; i < more; ++i) {
-        if ((byte(at) & 0xc0) != 0x80) return 0xfffd;
-        point = (point << 6) | (byte(at++) & 0x3fU);
-    }
-    return point;
-}
-
 }  // namespace
 
 KeyAndValue encode(const GroupLogRecord& record) {
     if (const auto* offset = std::get_if<OffsetRecord>(&record)) return encode_offset(*offset);
+    if (const auto* pending = std::get_if<PendingOffset>(&record))
+        return encode_offset(pending->offset);
     return encode_group(std::get<GroupRecord>(record));
 }
 
@@ -163,24 +149,6 @@ Result<std::optional<GroupLogRecord>> decode(ByteView key, std::optional<ByteVie
     }
 }
 
-std::int32_t partition_of(std::string_view group, std::int32_t partitions) {
-    KLAMM_ASSERT(partitions > 0);
-    std::uint32_t hash = 0;
-    for (std::size_t at = 0; at < group.size();) {
-        const std::uint32_t point = next_code_point(group, at);
-        if (point >= 0x10000) {
-            hash = 31 * hash + (0xd800 + ((point - 0x10000) >> 10));
-            hash = 31 * hash + (0xdc00 + ((point - 0x10000) & 0x3ff));
-        } else {
-            hash = 31 * hash + point;
-        }
-    }
-    // Utils.abs: the one number without a positive counterpart becomes 0.
-    const auto number = static_cast<std::int32_t>(hash);
-    if (number == std::numeric_limits<std::int32_t>::min()) return 0;
-    return (number < 0 ? -number : number) % partitions;
-}
-
 void GroupLog::apply(const GroupLogRecord& record) {
     if (const auto* group = std::get_if<GroupRecord>(&record)) {
         if (group->value)
@@ -189,15 +157,68 @@ void GroupLog::apply(const GroupLogRecord& record) {
             groups_.erase(group->group);
         return;
     }
-    const auto& offset = std::get<OffsetRecord>(record);
-    if (offset.value) {
-        offsets_[offset.group][offset.partition] = *offset.value;
+    if (const auto* end = std::get_if<TransactionEnd>(&record)) return apply_end(*end);
+    if (const auto* pending = std::get_if<PendingOffset>(&record)) {
+        const OffsetRecord& offset = pending->offset;
+        if (!offset.value) return;
+        CommittedOffset& kept = pending_[pending->producer][offset.group][offset.partition];
+        kept = *offset.value;
+        kept.written = ++written_;
+        open_producers_[offset.group].insert(pending->producer);
         return;
     }
-    const auto at = offsets_.find(offset.group);
-    if (at == offsets_.end()) return;
-    at->second.erase(offset.partition);
-    if (at->second.empty()) offsets_.erase(at);
+    apply_offset(std::get<OffsetRecord>(record));
+}
+
+void GroupLog::apply_offset(const OffsetRecord& record) {
+    if (record.value) {
+        CommittedOffset& kept = offsets_[record.group][record.partition];
+        kept = *record.value;
+        kept.written = ++written_;
+        return;
+    }
+    if (const auto at = offsets_.find(record.group); at != offsets_.end()) {
+        at->second.erase(record.partition);
+        if (at->second.empty()) offsets_.erase(at);
+    }
+    // What is deleted does not come back with a transaction.
+    const auto open = open_producers_.find(record.group);
+    if (open == open_producers_.end()) return;
+    for (const ProducerId producer : open->second)
+        pending_[producer][record.group].erase(record.partition);
+}
+
+void GroupLog::apply_end(const TransactionEnd& end) {
+    const auto row = pending_.extract(end.producer);
+    if (row.empty()) return;
+    for (const auto& [group, offsets] : row.mapped()) {
+        const auto open = open_producers_.find(group);
+        open->second.erase(end.producer);
+        if (open->second.empty()) open_producers_.erase(open);
+        if (!end.commit) continue;
+        for (const auto& [partition, offset] : offsets) {
+            CommittedOffset& kept = offsets_[group][partition];
+            if (kept.written < offset.written) kept = offset;
+        }
+    }
+}
+
+bool GroupLog::pending(const std::string& group, const TopicAndPartition& partition) const {
+    const auto open = open_producers_.find(group);
+    if (open == open_producers_.end()) return false;
+    return std::any_of(open->second.begin(), open->second.end(), [&](ProducerId producer) {
+        return pending_.at(producer).at(group).contains(partition);
+    });
+}
+
+std::set<TopicAndPartition> GroupLog::pending(const std::string& group) const {
+    std::set<TopicAndPartition> partitions;
+    const auto open = open_producers_.find(group);
+    if (open == open_producers_.end()) return partitions;
+    for (const ProducerId producer : open->second)
+        for (const auto& [partition, offset] : pending_.at(producer).at(group))
+            partitions.insert(partition);
+    return partitions;
 }
 
 const GroupLog::Offsets* GroupLog::offsets(const std::string& group) const {

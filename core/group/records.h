@@ -4,7 +4,8 @@
 // what applying them makes.
 //
 // A record without a value is a tombstone. Kinds of record that are not of classic groups
-// (KIP-848's, share groups', transactions') are told apart and left alone.
+// (KIP-848's, share groups') are told apart and left alone. Offsets that join a transaction lie in
+// its producer's batches and wait for the marker, which is a batch of its own.
 
 #include <cstdint>
 #include <map>
@@ -12,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,6 +21,7 @@
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/replicated/partition_of.h"
 
 namespace klamm::group {
 
@@ -31,7 +34,14 @@ struct CommittedOffset {
     Timestamp committed_at = no_timestamp;
     Timestamp expires_at = no_timestamp;  // -1: by the group's rule (KIP-211)
     Uuid topic_id{};
-    friend bool operator==(const CommittedOffset&, const CommittedOffset&) = default;
+    /// Which of the log's offset records it was: of two for one partition the later counts, also
+    /// when the earlier waited for its transaction. Not in the log, nor compared.
+    std::uint64_t written = 0;
+    friend bool operator==(const CommittedOffset& a, const CommittedOffset& b) {
+        return std::tie(a.offset, a.leader_epoch, a.metadata, a.committed_at, a.expires_at,
+                        a.topic_id) == std::tie(b.offset, b.leader_epoch, b.metadata,
+                                                b.committed_at, b.expires_at, b.topic_id);
+    }
 };
 
 /// A member of a generation, as it is kept.
@@ -70,21 +80,35 @@ struct GroupRecord {
     std::optional<StoredGroup> value{};
     friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 };
-using GroupLogRecord = std::variant<OffsetRecord, GroupRecord>;
+/// An offset that counts when its producer's transaction is committed.
+struct PendingOffset {
+    ProducerId producer{};
+    OffsetRecord offset{};
+    friend bool operator==(const PendingOffset&, const PendingOffset&) = default;
+};
+/// The marker of a transaction.
+struct TransactionEnd {
+    ProducerId producer{};
+    bool commit = false;
+    friend bool operator==(const TransactionEnd&, const TransactionEnd&) = default;
+};
+using GroupLogRecord = std::variant<OffsetRecord, GroupRecord, PendingOffset, TransactionEnd>;
 
 struct KeyAndValue {
     Bytes key;
     std::optional<Bytes> value;
 };
-/// In the versions that Kafka 4.1 writes: values 4, and 1 of an offset with a time of its own.
+/// In the versions that Kafka 4.1 writes: values 4, and 1 of an offset with a time of its own. Not
+/// of a marker.
 KeyAndValue encode(const GroupLogRecord& record);
 /// Nothing for a kind of record that is not ours to keep. Fails with `invalid` or `truncated` on
 /// bytes that are no record, and with `unsupported` on a value of a version that nobody knows.
 Result<std::optional<GroupLogRecord>> decode(ByteView key, std::optional<ByteView> value);
 
-/// The partition that a group's records and its coordinator are at, of `partitions` > 0: Java's
-/// hash of its id.
-std::int32_t partition_of(std::string_view group, std::int32_t partitions);
+/// The partition that a group's records and its coordinator are at, of `partitions` > 0.
+inline std::int32_t partition_of(std::string_view group, std::int32_t partitions) {
+    return replicated::partition_of(group, partitions);
+}
 
 /// What the records of a partition make, one after another.
 class GroupLog {
@@ -97,15 +121,31 @@ class GroupLog {
     [[nodiscard]] const std::map<std::string, Offsets>& offsets() const { return offsets_; }
     /// Of one group; nullptr when it has none.
     [[nodiscard]] const Offsets* offsets(const std::string& group) const;
+    /// Of open transactions, by their producers.
+    using Pending = std::map<ProducerId, std::map<std::string, Offsets>>;
+    [[nodiscard]] const Pending& pending() const { return pending_; }
+    /// Whether an offset of the partition waits for a transaction.
+    [[nodiscard]] bool pending(const std::string& group, const TopicAndPartition& partition) const;
+    /// The partitions of a group whose offsets wait for a transaction.
+    [[nodiscard]] std::set<TopicAndPartition> pending(const std::string& group) const;
     /// Whether any record speaks of the group.
     [[nodiscard]] bool knows(const std::string& group) const {
-        return groups_.contains(group) || offsets_.contains(group);
+        return groups_.contains(group) || offsets_.contains(group) ||
+               open_producers_.contains(group);
     }
-    friend bool operator==(const GroupLog&, const GroupLog&) = default;
+    friend bool operator==(const GroupLog& a, const GroupLog& b) {
+        return a.groups_ == b.groups_ && a.offsets_ == b.offsets_ && a.pending_ == b.pending_;
+    }
 
   private:
     std::map<std::string, StoredGroup> groups_;
+    void apply_offset(const OffsetRecord& record);
+    void apply_end(const TransactionEnd& end);
+
     std::map<std::string, Offsets> offsets_;
+    Pending pending_;
+    std::map<std::string, std::set<ProducerId>> open_producers_;  // of pending_, by group
+    std::uint64_t written_ = 0;                                   // offset records applied
 };
 
 /// The topics of a consumer's subscription (ConsumerProtocol, any version); nothing when it cannot

@@ -175,7 +175,8 @@ BatchCleaner::Cleaned BatchCleaner::clean(const record::BatchView& batch, bool l
         // the data finds it (KIP-534).
         discard =
             useless_marker && batch.has_delete_horizon() && batch.base_timestamp() <= now_.wall;
-    } else if (batch.is_transactional() && !discard) {
+    } else if (batch.is_transactional()) {
+        // Of an aborted one too: without its marker what is left of it would be undecided again.
         data_seen_.insert(batch.producer_id());
     }
     const auto plain = record::plain_records(batch, decompressed_bytes_max);

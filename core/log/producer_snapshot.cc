@@ -89,6 +89,8 @@ Result<ProducerStateTable> ProducerStateTable::from_snapshot(ByteView bytes, Off
             entry.batches[entry.batch_count++] = last;
         }
         if (!table.entries_.emplace(id, entry).second) return Failure::invalid;
+        if (entry.coordinator_epoch >= 0) table.decided_from_ = end;
+        if (entry.transaction_start != no_offset) table.open_.emplace(entry.transaction_start, id);
     }
     return table;
 }

@@ -3,6 +3,8 @@
 
 #include "core/log/producer_state.h"
 
+#include <algorithm>
+
 #include "core/record/control.h"
 #include "core/record/record.h"
 
@@ -16,15 +18,16 @@ bool follows(std::int32_t last, std::int32_t next) {
     return last == sequence_max ? next == 0 : next == last + 1;
 }
 
-/// Of the first record of a control batch that ends a transaction; -1 when it is none.
-std::int32_t coordinator_epoch_of(ByteView plain_records) {
+/// Of the first record of a control batch; nothing when it ends no transaction, or compaction has
+/// left nothing of it.
+std::optional<record::EndTransactionMarker> marker_of(ByteView plain_records) {
     record::RecordIterator records(plain_records);
     record::Record record;
-    if (!records.next(record) || !record.key || !record.value) return -1;
+    if (!records.next(record) || !record.key || !record.value) return std::nullopt;
     const auto type = record::decode_control_key(*record.key);
-    if (!type.ok()) return -1;
+    if (!type.ok()) return std::nullopt;
     const auto marker = record::decode_end_transaction(*type, *record.value);
-    return marker.ok() ? marker->coordinator_epoch : -1;
+    return marker.ok() ? std::optional(*marker) : std::nullopt;
 }
 
 void note(ProducerEntry& entry, const ProducerBatch& batch) {
@@ -74,7 +77,12 @@ ProducerCheck ProducerStateTable::check(const record::BatchView& batch, Origin o
     }
     if (origin == Origin::replication) return {};
     if (batch.producer_epoch() < entry->epoch) return {ProducerVerdict::invalid_producer_epoch, {}};
-    if (batch.is_control()) return {};
+    if (batch.is_control()) {
+        const auto marker = marker_of(batch.records());
+        if (marker && marker->coordinator_epoch < entry->coordinator_epoch)
+            return {ProducerVerdict::coordinator_fenced, {}};
+        return {};
+    }
     if (origin == Origin::client && entry->epoch != no_producer_epoch) {
         const bool in_order = same_epoch ? follows(entry->last_sequence(), batch.base_sequence())
                                          : batch.base_sequence() == 0;
@@ -86,23 +94,40 @@ ProducerCheck ProducerStateTable::check(const record::BatchView& batch, Origin o
     return {};
 }
 
-void ProducerStateTable::append(const record::BatchView& batch, ByteView records) {
+std::optional<AbortedTransaction> ProducerStateTable::append(const record::BatchView& batch,
+                                                             ByteView records) {
     KLAMM_ASSERT(batch.base_offset() >= end_);
     end_ = batch.next_offset();
-    if (!batch.has_producer_id()) return;
+    if (!batch.has_producer_id()) return std::nullopt;
+    if (batch.is_control()) return append_marker(batch, records);
     ProducerEntry& entry = entries_[batch.producer_id()];
     move_to_epoch(entry, batch.producer_epoch());
     entry.last_timestamp = batch.max_timestamp();
-    if (batch.is_control()) {
-        entry.coordinator_epoch = coordinator_epoch_of(records);
-        entry.transaction_start = no_offset;
-        return;
-    }
     note(entry, {batch.last_sequence(), batch.last_offset(), batch.last_offset_delta(),
                  batch.max_timestamp()});
     if (batch.is_transactional() && entry.transaction_start == no_offset) {
         entry.transaction_start = batch.base_offset();
+        open_.emplace(entry.transaction_start, batch.producer_id());
     }
+    return std::nullopt;
+}
+
+std::optional<AbortedTransaction> ProducerStateTable::append_marker(const record::BatchView& batch,
+                                                                    ByteView records) {
+    // Of an empty one the whole transaction was compacted away.
+    const auto marker = marker_of(records);
+    if (!marker) return std::nullopt;
+    ProducerEntry& entry = entries_[batch.producer_id()];
+    move_to_epoch(entry, batch.producer_epoch());
+    entry.last_timestamp = batch.max_timestamp();
+    entry.coordinator_epoch = marker->coordinator_epoch;
+    const Offset start = std::exchange(entry.transaction_start, no_offset);
+    if (start == no_offset) return std::nullopt;
+    open_.erase({start, batch.producer_id()});
+    decided_.emplace(start, batch.base_offset());
+    if (marker->type != record::ControlType::abort) return std::nullopt;
+    const Offset stable = open_.empty() ? batch.base_offset() + 1 : open_.begin()->first;
+    return AbortedTransaction{batch.producer_id(), start, batch.base_offset(), stable};
 }
 
 const ProducerEntry* ProducerStateTable::find(ProducerId id) const {
@@ -111,12 +136,29 @@ const ProducerEntry* ProducerStateTable::find(ProducerId id) const {
 }
 
 std::optional<Offset> ProducerStateTable::first_open_transaction() const {
-    std::optional<Offset> first;
-    for (const auto& [id, entry] : entries_) {
-        if (entry.transaction_start == no_offset) continue;
-        if (!first || entry.transaction_start < *first) first = entry.transaction_start;
+    return open_.empty() ? std::nullopt : std::optional(open_.begin()->first);
+}
+
+bool ProducerStateTable::in_transaction(ProducerId id, ProducerEpoch epoch) const {
+    const ProducerEntry* entry = find(id);
+    return entry != nullptr && entry->epoch == epoch && entry->transaction_start != no_offset;
+}
+
+Offset ProducerStateTable::stable_end(Offset high_watermark) const {
+    // After a start: of what ended before, nothing tells any more where it began.
+    if (high_watermark < decided_from_) return Offset(0);
+    Offset end = high_watermark;
+    if (!open_.empty()) end = std::min(end, open_.begin()->first);
+    for (const auto& [start, marker] : decided_) {
+        if (start >= end) break;
+        if (marker >= high_watermark) end = start;
     }
-    return first;
+    return end;
+}
+
+void ProducerStateTable::forget_decided(Offset high_watermark) {
+    if (decided_.empty()) return;
+    std::erase_if(decided_, [&](const auto& row) { return row.second < high_watermark; });
 }
 
 void ProducerStateTable::remove_expired(Timestamp now, std::int64_t expiration_ms) {
@@ -127,7 +169,7 @@ void ProducerStateTable::remove_expired(Timestamp now, std::int64_t expiration_m
 }
 
 void ProducerStateTable::clear(Offset end) {
-    entries_.clear();
+    *this = {};
     end_ = end;
 }
 

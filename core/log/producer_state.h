@@ -4,16 +4,20 @@
 // end(); rules and file format are those of Kafka 4.1 (ProducerAppendInfo, ProducerStateManager).
 //
 // A reload from a snapshot remembers one batch a producer, as Kafka's format has room for no more.
-// Transaction markers move epochs and close transactions; the aborted index is kept elsewhere.
+// Transaction markers move epochs and close transactions; what they close is remembered until the
+// high watermark has passed the marker: before, another leader may yet decide otherwise.
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/log/aborted_index.h"
 #include "core/record/batch.h"
 
 namespace klamm::log {
@@ -55,6 +59,7 @@ enum class ProducerVerdict : std::uint8_t {
     out_of_order_sequence,   // OUT_OF_ORDER_SEQUENCE_NUMBER
     invalid_producer_epoch,  // INVALID_PRODUCER_EPOCH
     invalid_transaction,     // INVALID_TXN_STATE: plain records inside an open transaction
+    coordinator_fenced,      // TRANSACTION_COORDINATOR_FENCED: a marker of an older coordinator
 };
 
 struct ProducerCheck {
@@ -67,9 +72,12 @@ class ProducerStateTable {
     /// Whether `batch`, not yet appended, may follow. A batch without a producer id always may.
     [[nodiscard]] ProducerCheck check(const record::BatchView& batch, Origin origin) const;
     /// Notes `batch` as appended at its offsets, which are not below end(). It is not checked.
-    void append(const record::BatchView& batch) { append(batch, batch.records()); }
+    /// Gives the transaction that it ends by an abort.
+    std::optional<AbortedTransaction> append(const record::BatchView& batch) {
+        return append(batch, batch.records());
+    }
     /// The same when the header and the records do not lie together.
-    void append(const record::BatchView& header, ByteView records);
+    std::optional<AbortedTransaction> append(const record::BatchView& header, ByteView records);
 
     /// The offset up to which batches are taken into account.
     [[nodiscard]] Offset end() const { return end_; }
@@ -78,6 +86,14 @@ class ProducerStateTable {
     [[nodiscard]] const std::map<ProducerId, ProducerEntry>& entries() const { return entries_; }
     /// The start of the earliest open transaction.
     [[nodiscard]] std::optional<Offset> first_open_transaction() const;
+    /// Whether (id, epoch) has a transaction open.
+    [[nodiscard]] bool in_transaction(ProducerId id, ProducerEpoch epoch) const;
+    /// The last stable offset: everything below it is decided for good, at most `high_watermark`.
+    /// Nothing is known to be, which is offset 0, while the high watermark lies below the place
+    /// from which on transactions that ended are remembered.
+    [[nodiscard]] Offset stable_end(Offset high_watermark) const;
+    /// Transactions whose marker lies below `high_watermark` need not be remembered any more.
+    void forget_decided(Offset high_watermark);
     /// Forgets producers idle since before now - expiration, except those inside a transaction.
     void remove_expired(Timestamp now, std::int64_t expiration_ms);
     /// Forgets everything; the table then stands at `end`.
@@ -89,11 +105,20 @@ class ProducerStateTable {
     /// another version, invalid or truncated for anything else that is wrong.
     static Result<ProducerStateTable> from_snapshot(ByteView bytes, Offset end);
 
-    friend bool operator==(const ProducerStateTable&, const ProducerStateTable&) = default;
+    /// What a snapshot keeps.
+    friend bool operator==(const ProducerStateTable& a, const ProducerStateTable& b) {
+        return a.entries_ == b.entries_ && a.end_ == b.end_;
+    }
 
   private:
+    std::optional<AbortedTransaction> append_marker(const record::BatchView& header,
+                                                    ByteView records);
+
     std::map<ProducerId, ProducerEntry> entries_;
     Offset end_{0};
+    std::set<std::pair<Offset, ProducerId>> open_;  // the entries' open transactions, by start
+    std::map<Offset, Offset> decided_;              // ended ones, start and marker
+    Offset decided_from_{0};                        // markers below are not in decided_
 };
 
 }  // namespace klamm::log

@@ -60,6 +60,7 @@ struct TopicImage {
 };
 
 constexpr std::string_view elr_feature = "eligible.leader.replicas.version";
+constexpr std::string_view transaction_feature = "transaction.version";  // KIP-890
 
 class ClusterImage {
   public:

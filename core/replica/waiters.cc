@@ -59,10 +59,13 @@ void FetchWaiters::add(const FetchRow& row) {
     by_deadline_.insert({row.deadline, row});
 }
 
-std::vector<ReplyToken> FetchWaiters::take_ready(Offset high_watermark, Offset log_end) {
+std::vector<ReplyToken> FetchWaiters::take_ready(Offset high_watermark, Offset log_end,
+                                                 Offset last_stable) {
     std::vector<ReplyToken> ready;
-    for (const FetchBound bound : {FetchBound::high_watermark, FetchBound::log_end}) {
-        const Offset now_at = bound == FetchBound::log_end ? log_end : high_watermark;
+    const std::pair<FetchBound, Offset> bounds[] = {{FetchBound::high_watermark, high_watermark},
+                                                    {FetchBound::log_end, log_end},
+                                                    {FetchBound::last_stable, last_stable}};
+    for (const auto& [bound, now_at] : bounds) {
         // Rows of one bound lie together, the least seen first.
         auto row = by_seen_.lower_bound(
             FetchRow{0, bound, Offset(std::numeric_limits<std::int64_t>::min()), Instant{}});

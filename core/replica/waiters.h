@@ -60,8 +60,9 @@ class ProduceWaiters {
     std::set<std::pair<Instant, ProduceRow>> by_deadline_;
 };
 
-/// What bounds a reader: consumers the high watermark, followers the log's end.
-enum class FetchBound : std::uint8_t { high_watermark, log_end };
+/// What bounds a reader: consumers the high watermark, or the last stable offset if they read what
+/// is committed only; followers the log's end.
+enum class FetchBound : std::uint8_t { high_watermark, log_end, last_stable };
 
 struct FetchRow {
     ReplyToken token = 0;
@@ -80,7 +81,7 @@ class FetchWaiters {
     void add(const FetchRow& row);
     /// Takes out those for whom there is more than they have seen. Whether it is fetch.min.bytes is
     /// for the reader to find out; if not, it comes back with add().
-    std::vector<ReplyToken> take_ready(Offset high_watermark, Offset log_end);
+    std::vector<ReplyToken> take_ready(Offset high_watermark, Offset log_end, Offset last_stable);
     /// Takes out those whose time is over: they are answered with what there is.
     std::vector<ReplyToken> take_expired(Instant now);
     std::vector<ReplyToken> take_all();

@@ -18,6 +18,8 @@ Broker::Broker(BrokerSettings settings)
     : context_(std::move(settings)),
       requests_(context_),
       groups_(context_, hosts_),
+      transactions_(context_, hosts_),
+      lines_(context_),
       link_(context_),
       forwarder_(context_) {}
 
@@ -229,6 +231,7 @@ void Broker::take(env::Accepted& event) {
 
 void Broker::take(env::Connected& event) {
     if (first_shard() && (link_.connected(event) || forwarder_.connected(event))) return;
+    if (lines_.connected(event)) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.connected(event)) return;
 }
@@ -236,6 +239,7 @@ void Broker::take(env::Connected& event) {
 void Broker::take(env::Received& event) {
     if (requests_.received(event)) return;
     if (first_shard() && (link_.received(event) || forwarder_.received(event))) return;
+    if (lines_.received(event)) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.received(event)) return;
 }
@@ -245,6 +249,7 @@ void Broker::take(env::Drained& event) { requests_.drained(event); }
 void Broker::take(env::Closed& event) {
     if (requests_.closed(event)) return;
     if (first_shard() && (link_.closed(event) || forwarder_.closed(event))) return;
+    if (lines_.closed(event)) return;
     for (auto& [leader, fetcher] : fetchers_)
         if (fetcher.closed(event)) return;
 }
@@ -287,6 +292,25 @@ void Broker::on(EpochEndCommand command) {
     if (ReplicaHost* host = hosts_.find(command.partition)) return host->find_epoch_end(command);
     context_.post(command.reply.shard, EpochEndOutcome{.reply = command.reply,
                                                        .error = ErrorCode::not_leader_or_follower});
+}
+
+void Broker::on(MarkerCommand command) {
+    if (ReplicaHost* host = hosts_.find(command.partition)) return host->mark(command);
+    context_.post(command.reply.shard,
+                  MarkerOutcome{command.reply, ErrorCode::not_leader_or_follower});
+}
+
+void Broker::on(ProducersCommand command) {
+    if (ReplicaHost* host = hosts_.find(command.partition))
+        return host->describe_producers(command);
+    context_.post(
+        command.reply.shard,
+        ProducersOutcome{.reply = command.reply, .error = ErrorCode::not_leader_or_follower});
+}
+
+void Broker::on(VerifyOutcome outcome) {
+    if (outcome.group) return groups_.on(outcome);
+    if (ReplicaHost* host = hosts_.find(outcome.partition)) host->on(outcome);
 }
 
 void Broker::on(AlterIsrCommand command) { link_.on(std::move(command)); }
@@ -351,6 +375,8 @@ void Broker::tick() {
     requests_.tick();
     hosts_.tick(context_.now());
     groups_.tick();
+    transactions_.tick();
+    lines_.tick();
     if (first_shard()) {
         link_.tick();
         if (forwarder_.take_doubt()) link_.doubt_controller(forwarder_.controller());
@@ -413,7 +439,8 @@ void Broker::look_after_logs() {
 void Broker::set_alarm() {
     Instant first = std::min(requests_.deadline_min(), checkpoint_due_);
     if (directory_) first = std::min(first, directory_->doomed_due());
-    first = std::min({first, hosts_.deadline_min(), groups_.deadline_min()});
+    first = std::min({first, hosts_.deadline_min(), groups_.deadline_min(),
+                      transactions_.deadline_min(), lines_.deadline_min()});
     for (const auto& [leader, fetcher] : fetchers_) first = std::min(first, fetcher.deadline_min());
     if (first_shard()) first = std::min({first, link_.deadline_min(), forwarder_.deadline_min()});
     if (first == alarm_) return;

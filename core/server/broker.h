@@ -21,6 +21,8 @@
 #include "core/server/partitions.h"
 #include "core/server/pins.h"
 #include "core/server/requests.h"
+#include "core/server/transaction_host.h"
+#include "core/server/transaction_lines.h"
 #include "core/storage/log_directory.h"
 
 namespace klamm::server {
@@ -40,6 +42,7 @@ class Broker final : public env::Node {
     [[nodiscard]] const Requests& requests() const { return requests_; }
     [[nodiscard]] const Pins& pins() const { return pins_; }
     [[nodiscard]] const GroupHost& groups() const { return groups_; }
+    [[nodiscard]] const TransactionHost& transactions() const { return transactions_; }
     /// The port that clients reach; 0 until it is known.
     [[nodiscard]] std::uint16_t port() const { return requests_.port(); }
 
@@ -67,11 +70,25 @@ class Broker final : public env::Node {
     void on(ReadCommand command);
     void on(ReadOutcome outcome) {
         if (GroupHost::reads(outcome.reply)) return groups_.on(outcome);
+        if (TransactionHost::reads(outcome.reply)) return transactions_.on(outcome);
         requests_.on(std::move(outcome));
     }
     void on(GroupCommand command) { groups_.on(command); }
     void on(GroupOutcome outcome) { requests_.on(outcome); }
-    void on(LoadNext next) { groups_.on(next); }
+    void on(LoadNext next) {
+        if (next.kind == Coordinates::transactions) return transactions_.on(next);
+        groups_.on(next);
+    }
+    void on(TransactionCommand command) { transactions_.on(command); }
+    void on(TransactionOutcome outcome) { requests_.on(outcome); }
+    void on(MarkersCommand command) { lines_.on(std::move(command)); }
+    void on(MarkersOutcome outcome) { transactions_.on(outcome); }
+    void on(MarkerCommand command);
+    void on(MarkerOutcome outcome) { requests_.on(outcome); }
+    void on(ProducersCommand command);
+    void on(ProducersOutcome outcome) { requests_.on(outcome); }
+    void on(VerifyCommand command) { lines_.on(std::move(command)); }
+    void on(VerifyOutcome outcome);
     void on(WatchCommand command);
     void on(WatchFired fired) { requests_.on(fired); }
     void on(OffsetCommand command);
@@ -87,7 +104,9 @@ class Broker final : public env::Node {
     void on(LogsClosed closed);
     void on(DirectoryFailed failed);
     void on(ProducerIdsCommand command);
-    void on(ProducerIdsOutcome outcome) { requests_.on(outcome); }
+    void on(ProducerIdsOutcome outcome) {
+        if (!transactions_.take_ids(outcome)) requests_.on(outcome);
+    }
     void on(CutNow now);
     void on(DeleteRecordsCommand command);
     void on(DeleteRecordsOutcome outcome) { requests_.on(outcome); }
@@ -123,6 +142,8 @@ class Broker final : public env::Node {
     std::unique_ptr<storage::LogDirectory> directory_;
     Partitions hosts_;
     GroupHost groups_;
+    TransactionHost transactions_;
+    TransactionLines lines_;
     std::map<BrokerId, Fetcher> fetchers_;
     Instant checkpoint_due_ = instant_never;
     Instant retention_due_{0};

@@ -30,6 +30,17 @@ bool Context::pop_local(MailValue& value) {
     return true;
 }
 
+std::int16_t transaction_version(const metadata::ClusterImage& image) {
+    const auto found = image.features().find(std::string(metadata::transaction_feature));
+    return found == image.features().end() ? std::int16_t{0} : found->second;
+}
+
+Coordinates coordinates(std::string_view topic) {
+    if (topic == group::offsets_topic) return Coordinates::groups;
+    if (topic == transaction::transactions_topic) return Coordinates::transactions;
+    return Coordinates::nothing;
+}
+
 std::string partition_name(std::string_view topic, PartitionIndex partition) {
     return fmt::format("{}-{}", topic, partition.value);
 }

@@ -85,17 +85,27 @@ class Context {
         return row.mapped();
     }
 
-    /// The role or the watermark of a partition of __consumer_offsets may have changed.
-    void note_coordinated(const TopicPartition& partition) { coordinated_.insert(partition); }
-    std::set<TopicPartition> take_coordinated() { return std::exchange(coordinated_, {}); }
+    /// The role or the watermark of a coordinator's partition may have changed.
+    void note_coordinated(Coordinates kind, const TopicPartition& partition) {
+        coordinated_[kind].insert(partition);
+    }
+    std::set<TopicPartition> take_coordinated(Coordinates kind) {
+        return std::exchange(coordinated_[kind], {});
+    }
 
   private:
     env::Env* env_ = nullptr;  // of the turn that is running
     std::deque<MailValue> local_;
     std::map<env::Token, TopicPartition> copies_;
     env::Token copies_made_ = 0;
-    std::set<TopicPartition> coordinated_;
+    std::map<Coordinates, std::set<TopicPartition>> coordinated_;
 };
+
+/// The cluster's level of the feature transaction.version; 0 when it has none.
+std::int16_t transaction_version(const metadata::ClusterImage& image);
+
+/// Of a topic of this name.
+Coordinates coordinates(std::string_view topic);
 
 /// The name of a partition as directories and checkpoints spell it, "orders-0".
 std::string partition_name(std::string_view topic, PartitionIndex partition);

@@ -75,6 +75,18 @@ CreateTopicCommand creatable_topic(const config::BrokerOptions& options, std::st
             .configs = {{"cleanup.policy", "compact"},
                         {"compression.type", "producer"},
                         {"segment.bytes", fmt::format("{}", options.offsets_topic_segment_bytes)}}};
+    if (name == transaction::transactions_topic)
+        return {
+            .name = std::string(name),
+            .partitions = options.transaction_state_log_num_partitions,
+            .replication_factor =
+                static_cast<std::int16_t>(options.transaction_state_log_replication_factor),
+            .configs = {
+                {"cleanup.policy", "compact"},
+                {"compression.type", "uncompressed"},
+                {"min.insync.replicas", fmt::format("{}", options.transaction_state_log_min_isr)},
+                {"segment.bytes", fmt::format("{}", options.transaction_state_log_segment_bytes)},
+                {"unclean.leader.election.enable", "false"}}};
     return {.name = std::string(name),
             .partitions = options.num_partitions,
             .replication_factor = static_cast<std::int16_t>(options.default_replication_factor)};

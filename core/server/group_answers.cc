@@ -10,6 +10,7 @@
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"
 #include "core/protocol/messages/sync_group.h"
+#include "core/protocol/messages/txn_offset_commit.h"
 #include "core/server/group_requests.h"
 
 namespace klamm::server {
@@ -114,6 +115,31 @@ void GroupRequests::answer_commit(const Pending& pending) {
     answer(pending.request, response);
 }
 
+void GroupRequests::answer_txn_commit(const Pending& pending) {
+    protocol::TxnOffsetCommitResponse response;
+    const auto body = again<protocol::TxnOffsetCommitRequest>(pending.request);
+    const group::OffsetsAnswer none;
+    const auto& answered = pending.parts.empty() ? none : only<group::OffsetsAnswer>(pending.parts);
+    std::size_t named = 0;
+    std::size_t asked = 0;
+    for (const auto& topic : body.topics) {
+        protocol::TxnOffsetCommitResponseTopic row;
+        row.name = topic.name;
+        for (const auto& one : topic.partitions) {
+            ErrorCode error = pending.refused.at(named++);
+            if (error == ErrorCode::none)
+                error = answered.error != ErrorCode::none ? answered.error
+                                                          : answered.partitions.at(asked++);
+            // Clients of then do not know it (KAFKA-7296).
+            if (pending.request.version < 2 && error == ErrorCode::coordinator_load_in_progress)
+                error = ErrorCode::coordinator_not_available;
+            row.partitions.push_back({.partition_index = one.partition_index, .error_code = error});
+        }
+        response.topics.push_back(std::move(row));
+    }
+    answer(pending.request, response);
+}
+
 void GroupRequests::answer_delete_offsets(const Pending& pending) {
     protocol::OffsetDeleteResponse response;
     const auto body = again<protocol::OffsetDeleteRequest>(pending.request);
@@ -166,7 +192,7 @@ std::vector<Topic> fetched_topics(const group::FetchAnswer& fetched, const Topic
                 topics.emplace_back();
                 topics.back().name = one.topic;
             }
-            topics.back().partitions.push_back(fetched_row<Row>(one, ErrorCode::none));
+            topics.back().partitions.push_back(fetched_row<Row>(one, one.error));
         }
         return topics;
     }
@@ -181,8 +207,9 @@ std::vector<Topic> fetched_topics(const group::FetchAnswer& fetched, const Topic
             const ErrorCode error = refused.empty() ? fetched.error : refused.at(named++);
             const bool there = fetched.error == ErrorCode::none;
             // The texts are views of the answer's rows, which outlive them.
-            row.partitions.push_back(there ? fetched_row<Row>(fetched.partitions.at(i++), error)
-                                           : fetched_row<Row>(none, error));
+            const auto& one = there ? fetched.partitions.at(i++) : none;
+            row.partitions.push_back(
+                fetched_row<Row>(one, error != ErrorCode::none ? error : one.error));
         }
         topics.push_back(std::move(row));
     }

@@ -1,73 +1,44 @@
 #pragma once
-// The coordinators of a shard: one for each partition of __consumer_offsets whose replica is here.
-// It follows the replica's role: a new leadership loads the log in slices, a lost one answers
-// whoever waits; records are appended as the partition's leader does, and what the high watermark
-// passes is answered.
-//
-// Loading reads what is committed, and a coordinator leads when that is all there is. Two epochs of
-// one leader are two leaderships: what was not committed in the first may yet be cut.
-
-#include <map>
-#include <set>
-#include <string>
+// The coordinators of groups: one for each partition of __consumer_offsets that is led here (see
+// coordinator_host.h). Offsets that join a transaction wait until its coordinator has confirmed
+// that this partition is part of it, as batches of producers do at their partitions.
 
 #include "core/group/coordinator.h"
-#include "core/server/context.h"
-#include "core/server/partitions.h"
+#include "core/server/coordinator_host.h"
+#include "core/server/verification.h"
 
 namespace klamm::server {
 
-class GroupHost {
+struct GroupKind {
+    using Coordinator = group::Coordinator;
+    using CommandMail = GroupCommand;
+    using Extra = Verification<GroupCommand>;
+    static constexpr Coordinates coordinates = Coordinates::groups;
+    static constexpr std::uint64_t read_mark = std::uint64_t{1} << 63;
+    static constexpr const char* noun = "groups";
+
+    static group::Settings settings(const Context& context);
+    static std::string describe(const group::Coordinator& coordinator);
+    static Bytes batch_of(const group::Coordinator& coordinator, const group::Write& write,
+                          const Turn& turn);
+    static Status load(group::Coordinator& coordinator, const record::BatchView& batch,
+                       Offset from);
+    static void answer(Context& context, const ReplyTo& reply, group::AnswerBody body);
+    static void resigned(Context& context, Extra& waiting);
+    static void carry_out(Context&, const TopicPartition&, group::Coordinator&, Extra&) {}
+};
+
+class GroupHost final : public CoordinatorHost<GroupKind> {
   public:
-    GroupHost(Context& context, Partitions& hosts) : context_(context), hosts_(hosts) {}
+    using CoordinatorHost::CoordinatorHost;
+    using CoordinatorHost::on;
 
     void on(const GroupCommand& command);
-    /// A slice of a log that is being loaded.
-    void on(const ReadOutcome& outcome);
-    void on(const LoadNext& next);
-    [[nodiscard]] static bool reads(const ReplyTo& reply) {
-        return (reply.pending & read_mark) != 0;
-    }
-
+    void on(const VerifyOutcome& outcome);
     /// A newer image: offsets of topics that are gone are forgotten.
     void follow_image();
-    /// After the partitions' tick: roles and watermarks that moved, and timers.
-    void tick();
-    [[nodiscard]] Instant deadline_min() const;
-    /// Of the coordinator of a partition; nullptr when it has none here. For tests and tools.
-    [[nodiscard]] const group::Coordinator* find(const TopicPartition& partition) const;
 
   private:
-    // Of a reply: it is for a coordinator that loads, and which of its reads it is.
-    static constexpr std::uint64_t read_mark = std::uint64_t{1} << 63;
-
-    struct Row {
-        explicit Row(const group::Settings& settings) : coordinator(settings) {}
-        group::Coordinator coordinator;
-        Instant deadline = instant_never;  // in deadlines_
-        std::uint64_t reading = 0;         // the read under way
-        bool corrupt = false;              // its log cannot be loaded
-    };
-    using Rows = std::map<TopicPartition, Row>;
-
-    [[nodiscard]] group::Settings settings() const;
-    /// To look at, not to change.
-    [[nodiscard]] const ReplicaHost* look(const TopicPartition& partition) const;
-    void follow_role(const TopicPartition& partition);
-    void begin(const TopicPartition& partition, Row& row, const ReplicaHost& host);
-    void read(const TopicPartition& partition, Row& row);
-    [[nodiscard]] Status load(Row& row, ByteView batches);
-    /// Carries out what the coordinator wants, until it wants nothing.
-    void settle(const TopicPartition& partition, Row& row);
-    void append(Row& row, ReplicaHost& host);
-    void give_answers(Row& row);
-
-    Context& context_;
-    Partitions& hosts_;
-    Rows rows_;
-    std::map<std::uint64_t, TopicPartition> reads_;
-    std::uint64_t reads_made_ = 0;
-    std::set<std::pair<Instant, TopicPartition>> deadlines_;
     std::set<std::string> topics_;  // of the last image, by name
 };
 

@@ -12,6 +12,8 @@
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"
 #include "core/protocol/messages/sync_group.h"
+#include "core/protocol/messages/txn_offset_commit.h"
+#include "core/replicated/partition_of.h"
 #include "core/server/forwarder.h"
 
 namespace klamm::server {
@@ -20,7 +22,7 @@ namespace {
 
 constexpr std::size_t parts_max = 0xffff;  // groups of one request, as a caller's number holds
 constexpr std::int8_t group_key_type = 0;
-constexpr std::int8_t share_key_type = 2;
+constexpr std::int8_t transaction_key_type = 1;
 
 std::optional<std::string> owned(const protocol::NullableString& text) {
     return text ? std::optional<std::string>(*text) : std::nullopt;
@@ -103,6 +105,7 @@ void GroupRequests::finish(std::uint64_t id) {
         case protocol::ApiKey::heartbeat: return answer_heartbeat(pending);
         case protocol::ApiKey::leave_group: return answer_leave(pending);
         case protocol::ApiKey::offset_commit: return answer_commit(pending);
+        case protocol::ApiKey::txn_offset_commit: return answer_txn_commit(pending);
         case protocol::ApiKey::offset_fetch: return answer_fetch(pending);
         case protocol::ApiKey::offset_delete: return answer_delete_offsets(pending);
         case protocol::ApiKey::describe_groups: return answer_describe(pending);
@@ -218,6 +221,33 @@ bool GroupRequests::handle(protocol::ApiKey api, const Incoming& request,
                         ask(pending, id, body.group_id, std::move(commit));
                 });
             return true;
+        case protocol::ApiKey::txn_offset_commit:
+            begin<protocol::TxnOffsetCommitRequest>(
+                api, request, problem, [&](const auto& body, std::uint64_t id, Pending& pending) {
+                    group::Commit commit;
+                    commit.group = body.group_id;
+                    commit.generation = body.generation_id;
+                    commit.member = body.member_id;
+                    commit.instance = owned(body.group_instance_id);
+                    commit.transaction = {body.producer_id, body.producer_epoch, -1};
+                    commit.transactional_id = body.transactional_id;
+                    commit.request_version = version;
+                    for (const auto& topic : body.topics)
+                        for (const auto& one : topic.partitions) {
+                            group::Commit::Partition row;
+                            pending.refused.push_back(
+                                known(topic.name, {}, false, one.partition_index, row.topic));
+                            if (pending.refused.back() != ErrorCode::none) continue;
+                            row.partition = one.partition_index;
+                            row.offset.offset = one.committed_offset;
+                            row.offset.leader_epoch = one.committed_leader_epoch;
+                            row.offset.metadata = one.committed_metadata.value_or("");
+                            commit.partitions.push_back(std::move(row));
+                        }
+                    if (!commit.partitions.empty() || pending.refused.empty())
+                        ask(pending, id, body.group_id, std::move(commit));
+                });
+            return true;
         case protocol::ApiKey::offset_fetch:
             begin<protocol::OffsetFetchRequest>(
                 api, request, problem, [&](const auto& body, std::uint64_t id, Pending& pending) {
@@ -302,19 +332,21 @@ void GroupRequests::find_coordinator(const Incoming& request, std::optional<std:
         row.node_id = no_broker;
         row.port = -1;
         row.error_code = ErrorCode::coordinator_not_available;
-        if (body->key_type < group_key_type || body->key_type >= share_key_type)
+        if (body->key_type != group_key_type && body->key_type != transaction_key_type) {
             row.error_code = ErrorCode::invalid_request;
-        // Who coordinates a transaction is never found: transactions are not served.
-        if (body->key_type != group_key_type) return row;
-        const auto topic = offsets_topic();
+            return row;
+        }
+        const std::string name(body->key_type == group_key_type ? group::offsets_topic
+                                                                : transaction::transactions_topic);
+        const auto topic = context_.image->topic_id(name);
         if (!topic) {
-            context_.post(0, creatable_topic(context_.settings.options, group::offsets_topic));
+            context_.post(0, creatable_topic(context_.settings.options, name));
             return row;
         }
         const auto& partitions = context_.image->topic(*topic)->partitions;
         if (partitions.empty()) return row;
-        const auto at = partitions.find(
-            PartitionIndex(group::partition_of(key, static_cast<std::int32_t>(partitions.size()))));
+        const auto at = partitions.find(PartitionIndex(
+            replicated::partition_of(key, static_cast<std::int32_t>(partitions.size()))));
         if (at == partitions.end()) return row;
         const metadata::BrokerImage* leader = context_.image->broker(at->second.leader);
         if (leader == nullptr || leader->fenced || leader->endpoints.empty()) return row;

@@ -57,6 +57,7 @@ class GroupRequests {
     void answer_heartbeat(const Pending& pending);
     void answer_leave(const Pending& pending);
     void answer_commit(const Pending& pending);
+    void answer_txn_commit(const Pending& pending);
     void answer_fetch(const Pending& pending);
     void answer_delete_offsets(const Pending& pending);
     void answer_describe(const Pending& pending);

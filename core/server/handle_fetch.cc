@@ -9,10 +9,6 @@
 
 namespace klamm::server {
 
-namespace {
-constexpr std::int8_t read_committed = 1;
-}
-
 void Requests::handle_fetch(Incoming request) {
     auto body = protocol::decode<protocol::FetchRequest>(request.body, request.version);
     if (!body.ok()) return refuse(request, body.error().text);
@@ -49,6 +45,8 @@ void Requests::handle_fetch(Incoming request) {
                 part.command.follower = pending.from_follower ? follower : no_broker;
                 part.command.follower_epoch = follower_epoch;
                 part.command.follower_log_start = partition.log_start_offset;
+                part.command.committed =
+                    !pending.from_follower && body->isolation_level == isolation_committed;
             } else {
                 part.outcome = ReadOutcome{};
                 part.outcome->error = error;
@@ -107,9 +105,9 @@ void Requests::fetch_gathered(std::uint64_t id, PendingFetch& pending) {
     if (std::exchange(pending.fired, false)) return restart_fetch(id, pending);
     if (std::exchange(pending.waiting, true)) return;
     for (const FetchPart& part : pending.parts) {
-        const WatchCommand watch{part.command.reply, part.command.partition,
+        const WatchCommand watch{part.command.reply,         part.command.partition,
                                  part.outcome->readable_end, pending.from_follower,
-                                 pending.deadline};
+                                 pending.deadline,           part.command.committed};
         context_.post(context_.owner_of(part.command.partition), watch);
     }
 }
@@ -169,13 +167,15 @@ void Requests::answer_fetch(std::uint64_t id, PendingFetch& pending) {
         row.partition_index = part.partition;
         row.error_code = outcome.error;
         row.high_watermark = outcome.high_watermark;
-        row.last_stable_offset = outcome.high_watermark;
+        row.last_stable_offset = outcome.last_stable;
         row.log_start_offset = outcome.log_start;
         row.records = protocol::Records::elsewhere(outcome.bytes);
-        if (pending.body.isolation_level == read_committed)
-            row.aborted_transactions.emplace();
-        else
-            row.aborted_transactions = std::nullopt;
+        row.aborted_transactions = std::nullopt;
+        if (part.command.committed) {
+            auto& aborted = row.aborted_transactions.emplace();
+            for (const log::AbortedTransaction& one : outcome.aborted)
+                aborted.push_back({.producer_id = one.producer, .first_offset = one.first});
+        }
         if (pending.request.version >= 12) {
             if (outcome.diverging_end != no_offset)
                 row.diverging_epoch = {.epoch = outcome.diverging_epoch,

@@ -1,5 +1,5 @@
 // InitProducerId without a transactional id: the next id of this shard's block, epoch 0. Blocks
-// come from the controller, which never gives one twice. Transactions are not served.
+// come from the controller, which never gives one twice. With one it is its coordinator's affair.
 #include "core/server/requests.h"
 
 namespace klamm::server {
@@ -13,7 +13,10 @@ void Requests::handle_init_producer_id(Incoming request) {
     if (half_named || (body->transactional_id && body->transactional_id->empty()))
         return answer_producer_id(request, ErrorCode::invalid_request, no_producer_id);
     if (body->transactional_id)
-        return answer_producer_id(request, ErrorCode::coordinator_not_available, no_producer_id);
+        return transactions_.init_producer_id(request, {.id = std::string(*body->transactional_id),
+                                                        .timeout_ms = body->transaction_timeout_ms,
+                                                        .producer = body->producer_id,
+                                                        .epoch = body->producer_epoch});
     if (producer_id_next_ < producer_id_end_) {
         const ProducerId id = producer_id_next_;
         ++producer_id_next_;

@@ -95,8 +95,8 @@ void Requests::handle_produce(Incoming request) {
             const std::size_t number = pending.parts.size();
             pending.parts.push_back({t, p});
             if (found)
-                part.error_code =
-                    route_produce(id, number, *found, part, partition.records, timeout);
+                part.error_code = route_produce(id, number, *found, part, partition.records,
+                                                timeout, body->transactional_id);
             if (part.error_code != ErrorCode::none) pending.failed = true;
             row.partition_responses.push_back(part);
         }
@@ -108,7 +108,8 @@ void Requests::handle_produce(Incoming request) {
 ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
                                   const TopicPartition& partition,
                                   protocol::ProduceResponsePartition& answer,
-                                  const protocol::Records& records, Duration timeout) {
+                                  const protocol::Records& records, Duration timeout,
+                                  protocol::NullableString transaction) {
     PendingProduce& pending = produces_.at(id);
     // What groups and transactions keep is the coordinators'; Kafka lets its own administrator in.
     if (controller::is_internal_topic(context_.image->topic(partition.topic)->name) &&
@@ -125,6 +126,9 @@ ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
                 {.batch_index = error.batch_index, .batch_index_error_message = std::nullopt});
         return validation.error;
     }
+    const bool transactional = record::BatchView(records.bytes).is_transactional();
+    if (transactional && (!transaction || transaction->empty()))
+        return ErrorCode::transactional_id_authorization_failed;
     auto batch = prepared(pending.request.frame.slice_of(records.bytes), validation, options);
     if (!batch.ok()) return ErrorCode::invalid_record;
     if (validation.must_rebuild &&
@@ -134,7 +138,9 @@ ErrorCode Requests::route_produce(std::uint64_t id, std::size_t part,
     const ReplyTo reply{context_.env().shard(), id, static_cast<std::uint32_t>(part)};
     if (validation.log_append_time) answer.log_append_time_ms = options.now;
     context_.post(context_.owner_of(partition),
-                  ProduceCommand{reply, partition, std::move(*batch), pending.acks, timeout});
+                  ProduceCommand{reply, partition, std::move(*batch), pending.acks, timeout,
+                                 transactional ? std::string(*transaction) : std::string(),
+                                 pending.request.version});
     return ErrorCode::none;
 }
 

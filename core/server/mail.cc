@@ -31,6 +31,25 @@ struct Digest {
         return fold(fold(fold(seed, v.reply), static_cast<std::int64_t>(v.error)),
                     v.base_offset.value);
     }
+    std::uint64_t operator()(const MarkerCommand& v) const {
+        return fold(fold(fold(fold(seed, v.reply), v.partition), v.producer.value),
+                    v.commit ? 1 : 0);
+    }
+    std::uint64_t operator()(const MarkerOutcome& v) const {
+        return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.error));
+    }
+    std::uint64_t operator()(const ProducersCommand& v) const {
+        return fold(fold(seed, v.reply), v.partition);
+    }
+    std::uint64_t operator()(const ProducersOutcome& v) const {
+        return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.producers.size()));
+    }
+    std::uint64_t operator()(const VerifyCommand& v) const {
+        return fold(fold(seed, v.partition), v.producer.value);
+    }
+    std::uint64_t operator()(const VerifyOutcome& v) const {
+        return fold(fold(seed, v.partition), static_cast<std::int64_t>(v.error));
+    }
     std::uint64_t operator()(const ReadCommand& v) const {
         return fold(fold(fold(seed, v.reply), v.partition), v.offset.value);
     }
@@ -94,6 +113,19 @@ struct Digest {
     }
     std::uint64_t operator()(const GroupOutcome& v) const {
         return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.answer->index()));
+    }
+    std::uint64_t operator()(const TransactionCommand& v) const {
+        return fold(fold(fold(seed, v.reply), v.partition),
+                    static_cast<std::int64_t>(v.command->index()));
+    }
+    std::uint64_t operator()(const TransactionOutcome& v) const {
+        return fold(fold(seed, v.reply), static_cast<std::int64_t>(v.answer->index()));
+    }
+    std::uint64_t operator()(const MarkersCommand& v) const {
+        return fold(fold(seed, v.partition), v.markers.producer.value);
+    }
+    std::uint64_t operator()(const MarkersOutcome& v) const {
+        return fold(fold(seed, v.partition), v.markers.producer.value);
     }
     std::uint64_t operator()(const LoadNext& v) const { return fold(seed, v.partition); }
     std::uint64_t operator()(const LogsOpened&) const { return seed; }

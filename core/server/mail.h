@@ -14,8 +14,10 @@
 #include "core/base/ids.h"
 #include "core/env/env.h"
 #include "core/group/commands.h"
+#include "core/log/aborted_index.h"
 #include "core/net/inbound.h"
 #include "core/protocol/error_code.h"
+#include "core/transaction/coordinator.h"
 
 namespace klamm::metadata {
 class ClusterImage;
@@ -39,6 +41,8 @@ struct ProduceCommand {
     Buffer batch;
     std::int16_t acks = -1;
     Duration timeout;
+    std::string transaction{};  // the request's transactional id
+    std::int16_t version = 0;   // of the request: from 12 on it adds partitions by itself (KIP-890)
 };
 struct ProduceOutcome {
     ReplyTo reply;
@@ -49,6 +53,62 @@ struct ProduceOutcome {
     BrokerId leader = no_broker;  // with an error: who leads as far as known
     LeaderEpoch leader_epoch = no_leader_epoch;
 };
+
+/// A transaction's marker, from its coordinator: answered when the high watermark has passed it.
+struct MarkerCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    ProducerId producer;
+    ProducerEpoch epoch;
+    std::int32_t coordinator_epoch = 0;
+    bool commit = false;
+};
+struct MarkerOutcome {
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+};
+
+/// The producers that a partition knows (KIP-664).
+struct ProducersCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+};
+struct ProducersOutcome {
+    struct Row {
+        ProducerId id{};
+        ProducerEpoch epoch{};
+        std::int32_t last_sequence = -1;
+        Timestamp last_timestamp = no_timestamp;
+        std::int32_t coordinator_epoch = -1;
+        Offset start = no_offset;  // of its open transaction
+    };
+    ReplyTo reply;
+    ErrorCode error = ErrorCode::none;
+    std::vector<Row> producers{};
+};
+
+/// Is the partition part of the producer's ongoing transaction (KIP-890)? With `add` it becomes
+/// one. To the partition's own shard, which asks the transaction's coordinator.
+struct VerifyCommand {
+    TopicPartition partition;
+    std::string topic;
+    std::uint64_t guard = 0;  // which verification of the partition's it is
+    std::string transaction{};
+    ProducerId producer;
+    ProducerEpoch epoch;
+    bool add = false;
+    bool group = false;  // asked by the coordinator of groups there
+};
+struct VerifyOutcome {
+    TopicPartition partition;
+    bool group = false;
+    std::uint64_t guard = 0;
+    ProducerId producer;
+    ErrorCode error = ErrorCode::none;
+};
+
+/// isolation.level=read_committed in requests.
+constexpr std::int8_t isolation_committed = 1;
 
 /// Reads batches from `offset` on: for a consumer up to the high watermark, for a follower up to
 /// the log end, noting its progress unless `recheck`.
@@ -65,6 +125,7 @@ struct ReadCommand {
     BrokerEpoch follower_epoch = no_broker_epoch;
     bool copied = false;  // the bytes themselves, never a range of a file
     Offset follower_log_start{0};
+    bool committed = false;  // up to the last stable offset only
 };
 struct ReadOutcome {
     ReplyTo reply;
@@ -81,6 +142,8 @@ struct ReadOutcome {
     bool behind = false;  // the reader is in an older segment than the end of its data
     std::vector<net::Pin> pins{};
     Offset served_to = no_offset;  // end of the batches in `pieces`
+    Offset last_stable = no_offset;
+    std::vector<log::AbortedTransaction> aborted{};  // of them, for who reads what is committed
 };
 
 /// Asks to be told once when there is more for this reader than up to `seen_end` (or the
@@ -91,6 +154,7 @@ struct WatchCommand {
     Offset seen_end;
     bool follower = false;
     Instant deadline;  // after which nobody wants to be told
+    bool committed = false;
 };
 struct WatchFired {
     ReplyTo reply;
@@ -270,9 +334,32 @@ struct GroupOutcome {
     ReplyTo reply;
     std::shared_ptr<const group::AnswerBody> answer;
 };
+/// A command for the coordinator of transactions at a partition of __transaction_state.
+struct TransactionCommand {
+    ReplyTo reply;
+    TopicPartition partition;
+    std::shared_ptr<const transaction::Command> command;
+};
+struct TransactionOutcome {
+    ReplyTo reply;
+    std::shared_ptr<const transaction::AnswerBody> answer;
+};
+/// Markers of a decided transaction, from the coordinator at `partition` to its own shard's lines;
+/// it comes back when all are written.
+struct MarkersCommand {
+    TopicPartition partition;
+    transaction::Markers markers;
+};
+struct MarkersOutcome {
+    TopicPartition partition;
+    transaction::Markers markers;
+};
+/// What kind of coordinator keeps its state in a partition.
+enum class Coordinates : std::uint8_t { nothing, groups, transactions };
 /// To itself, in a later turn: a coordinator loads the next slice of its log.
 struct LoadNext {
     TopicPartition partition;
+    Coordinates kind = Coordinates::groups;
 };
 
 /// To itself, in a later turn: the connections that pinned a log's tail are closed, now it may be
@@ -287,8 +374,10 @@ using MailValue =
                  AlterIsrCommand, AlterIsrOutcome, DirectoryStarted, LogsOpened, CloseLogs,
                  LogsClosed, DirectoryFailed, ProducerIdsCommand, ProducerIdsOutcome, CutNow,
                  ForwardCommand, ForwardOutcome, CreateTopicCommand, RemoveNow, GroupCommand,
-                 GroupOutcome, LoadNext, DeleteRecordsCommand, DeleteRecordsOutcome, LogDirCommand,
-                 LogDirOutcome>;
+                 GroupOutcome, LoadNext, TransactionCommand, TransactionOutcome, MarkersCommand,
+                 MarkersOutcome, MarkerCommand, MarkerOutcome, ProducersCommand, ProducersOutcome,
+                 VerifyCommand, VerifyOutcome, DeleteRecordsCommand, DeleteRecordsOutcome,
+                 LogDirCommand, LogDirOutcome>;
 
 /// A MailValue on its way between shards.
 class ShardMail final : public env::Parcel {

@@ -200,6 +200,9 @@ void MetadataNode::bootstrap() {
     decisions.push_back({metadata::FeatureSet{
         std::string(metadata::elr_feature),
         static_cast<std::int16_t>(settings_.eligible_leader_replicas ? 1 : 0)}});
+    if (settings_.transaction_version > 0)
+        decisions.push_back({metadata::FeatureSet{std::string(metadata::transaction_feature),
+                                                  settings_.transaction_version}});
     // Who is in sync enough is for the whole cluster to know: what the first controller's file says
     // of it becomes the cluster's own (KIP-966).
     if (const auto found = settings_.given.find("min.insync.replicas");

@@ -92,6 +92,7 @@ struct MetadataSettings {
     Duration session_timeout = seconds(9);
     Duration unclean_check_interval = seconds(300);  // unclean.leader.election.interval.ms
     bool eligible_leader_replicas = true;
+    std::int16_t transaction_version = 0;  // of a new cluster: 2 for KIP-890's protocol
     controller::TopicDefaults topic_defaults;
     bool deletes_topics = true;  // delete.topic.enable
     /// The node's file, as far as it says anything of topics and brokers: values by key.

@@ -47,8 +47,10 @@ ReplicaHost::Next ReplicaHost::on_fetched(const replica::FetchAnswer& answer,
     const Offset before = state->high_watermark();
     const std::optional<Offset> start = state->on_appended(answer, ends());
     if (start) log_->raise_log_start(context_.env(), *start, facts::LogStartReason::leader_start);
-    if (state->high_watermark() != before)
+    if (state->high_watermark() != before) {
         directory_.note_high_watermark(name_, state->high_watermark());
+        log_->note_high_watermark(state->high_watermark());
+    }
     return Next::fetch;
 }
 

@@ -15,7 +15,7 @@ ReplicaHost::ReplicaHost(Context& context, storage::LogDirectory& directory, Pin
       partition_(partition),
       topic_(std::move(topic)),
       name_(partition_name(topic_, partition.partition)),
-      coordinates_(topic_ == group::offsets_topic) {
+      coordinates_(server::coordinates(topic_)) {
     high_watermark_ = directory_.checkpointed_high_watermark(name_).value_or(Offset(0));
     log_ = &directory_.open_log(context_.env(), partition_, name_, configured(),
                                 context_.image->partition(partition_)->leader_epoch);
@@ -67,6 +67,7 @@ void ReplicaHost::lead(const metadata::PartitionImage& state) {
         if (new_epoch) {
             // What waited was promised by an epoch that is over (KIP-101: its tail may yet be cut).
             for (const replica::ProduceSettled& row : produces_.fail_all()) answer(row);
+            refuse_all(verifying_.take_all(), ErrorCode::not_leader_or_follower);
             log_->assign_epoch(state.leader_epoch);
         }
         apply(led->on_surroundings(turn, *context_.image, settings()));
@@ -103,6 +104,7 @@ void ReplicaHost::stop_leading() {
     for (const replica::ProduceSettled& row : produces_.fail_all()) answer(row);
     for (const auto& [end, produced] : std::exchange(weak_, {}))
         answer_produce(produced, ErrorCode::not_leader_or_follower, 1);
+    refuse_all(verifying_.take_all(), ErrorCode::not_leader_or_follower);
     fail_deletions(ErrorCode::not_leader_or_follower);
     role_ = std::monostate();
     sent_.reset();
@@ -112,6 +114,7 @@ void ReplicaHost::stop_leading() {
 void ReplicaHost::apply(const replica::LeaderEffects& effects) {
     if (effects.moved) {
         directory_.note_high_watermark(name_, effects.moved->to);
+        log_->note_high_watermark(effects.moved->to);
         settle_produces();
         wake_readers();
     }
@@ -197,7 +200,7 @@ void ReplicaHost::on_log_event() {
 }
 
 void ReplicaHost::tick() {
-    if (coordinates_) context_.note_coordinated(partition_);
+    if (coordinates_ != Coordinates::nothing) context_.note_coordinated(coordinates_, partition_);
     if (leaving_) return;
     const Instant now = context_.now();
     if (log_->phase() == LogPhase::offline && leader() != nullptr) {

@@ -18,6 +18,7 @@
 #include "core/replica/waiters.h"
 #include "core/server/context.h"
 #include "core/server/pins.h"
+#include "core/server/verification.h"
 #include "core/storage/log_directory.h"
 
 namespace klamm::server {
@@ -34,6 +35,10 @@ class ReplicaHost {
     void on_log_event();
 
     void produce(ProduceCommand command);
+    // Transactions (replica_transactions.cc).
+    void mark(const MarkerCommand& command);
+    void on(const VerifyOutcome& outcome);
+    void describe_producers(const ProducersCommand& command);
     void read(const ReadCommand& command);
     void watch(const WatchCommand& command);
     void find_offset(const OffsetCommand& command);
@@ -55,6 +60,9 @@ class ReplicaHost {
     }
     [[nodiscard]] Offset log_start() const { return log_->log_start(); }
     [[nodiscard]] Offset log_end() const { return log_->log_end(); }
+    [[nodiscard]] bool in_transaction(ProducerId producer, ProducerEpoch epoch) const {
+        return log_->producer_state().in_transaction(producer, epoch);
+    }
     struct OwnAppend {
         ErrorCode error = ErrorCode::none;
         Offset last = no_offset;
@@ -96,8 +104,8 @@ class ReplicaHost {
     [[nodiscard]] const std::string& name() const { return name_; }
     /// Rows that wait here for the disk, the watermark or more.
     [[nodiscard]] std::size_t waiting() const {
-        return produced_.size() + weak_.size() + watching_.size() + copies_.size() + reads_.size() +
-               lookups_.size();
+        return produced_.size() + verifying_.size() + weak_.size() + watching_.size() +
+               copies_.size() + reads_.size() + lookups_.size();
     }
     [[nodiscard]] bool settled() const;  // its log is open, or will never be
     [[nodiscard]] Offset high_watermark() const;
@@ -109,6 +117,7 @@ class ReplicaHost {
         Offset base;
         Offset last;
         bool duplicate;
+        bool marker = false;
     };
 
     struct Deletion {  // a DeleteRecords that waits for the other replicas' log starts
@@ -140,6 +149,12 @@ class ReplicaHost {
     void stop_leading();
     void apply(const replica::LeaderEffects& effects);
     void propose(const replica::IsrProposal& proposal);
+    void append_produced(const ProduceCommand& command);
+    [[nodiscard]] bool must_verify(const ProduceCommand& command) const;
+    void verify(ProduceCommand command);
+    void refuse_all(const std::vector<ProduceCommand>& commands, ErrorCode error);
+    [[nodiscard]] Offset stable_end() const { return log_->stable_end(high_watermark()); }
+    [[nodiscard]] Offset client_end(const OffsetCommand& command) const;
     void settle_produces();
     void answer(const replica::ProduceSettled& settled);
     void answer_produce(const Produced& produced, ErrorCode error, std::int16_t acks);
@@ -170,7 +185,7 @@ class ReplicaHost {
     TopicPartition partition_;
     std::string topic_;
     std::string name_;
-    bool coordinates_;  // groups: its coordinator is told when it has moved
+    Coordinates coordinates_;  // whose coordinator is told when it has moved
     storage::PartitionLog* log_ = nullptr;
     std::variant<std::monostate, replica::LeaderState, replica::FollowerState> role_;
     Offset high_watermark_{0};  // as last known, whatever the role
@@ -184,6 +199,7 @@ class ReplicaHost {
 
     replica::ProduceWaiters produces_;
     std::map<replica::ReplyToken, Produced> produced_;
+    Verification<ProduceCommand> verifying_;
     std::multimap<Offset, Produced> weak_;  // acks=1 that waits for its sync, by the end it needs
     replica::FetchWaiters readers_;
     std::map<replica::ReplyToken, ReplyTo> watching_;

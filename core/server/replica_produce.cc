@@ -16,6 +16,8 @@ ErrorCode error_of(storage::AppendOutcome outcome) {
         case storage::AppendOutcome::invalid_producer_epoch:
             return ErrorCode::invalid_producer_epoch;
         case storage::AppendOutcome::invalid_transaction: return ErrorCode::invalid_txn_state;
+        case storage::AppendOutcome::coordinator_fenced:
+            return ErrorCode::transaction_coordinator_fenced;
         case storage::AppendOutcome::too_large: return ErrorCode::message_too_large;
         case storage::AppendOutcome::corrupt: return ErrorCode::corrupt_message;
         case storage::AppendOutcome::misplaced: return ErrorCode::invalid_record;
@@ -31,6 +33,12 @@ void ReplicaHost::produce(ProduceCommand command) {
     if (state == nullptr || !ready()) return refuse(command, not_serving());
     if (const ErrorCode error = state->admit_produce(command.acks); error != ErrorCode::none)
         return refuse(command, error);
+    if (must_verify(command)) return verify(std::move(command));
+    append_produced(command);
+}
+
+void ReplicaHost::append_produced(const ProduceCommand& command) {
+    auto* state = leader();
     const Turn& turn = context_.turn();
     const storage::Appended appended =
         log_->append_as_leader(turn, context_.env().disk(), command.batch, state->epoch());
@@ -66,8 +74,8 @@ ReplicaHost::OwnAppend ReplicaHost::append(const Buffer& batch, LeaderEpoch epoc
     if (batch.size() > static_cast<std::size_t>(options.max_message_bytes))
         return {ErrorCode::message_too_large, no_offset};
     const Turn& turn = context_.turn();
-    const storage::Appended appended =
-        log_->append_as_leader(turn, context_.env().disk(), batch, state->epoch());
+    const storage::Appended appended = log_->append_as_leader(
+        turn, context_.env().disk(), batch, state->epoch(), log::Origin::coordinator);
     if (const ErrorCode error = error_of(appended.outcome); error != ErrorCode::none)
         return {error, no_offset};
     log_->maybe_flush(context_.env());
@@ -96,6 +104,8 @@ void ReplicaHost::answer(const replica::ProduceSettled& settled) {
 }
 
 void ReplicaHost::answer_produce(const Produced& produced, ErrorCode error, std::int16_t acks) {
+    if (produced.marker)
+        return context_.post(produced.reply.shard, MarkerOutcome{produced.reply, error});
     const auto* state = leader();
     ProduceOutcome outcome{.reply = produced.reply, .error = error};
     if (error == ErrorCode::none) {

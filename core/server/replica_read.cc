@@ -33,7 +33,9 @@ void ReplicaHost::read(const ReadCommand& command) {
     }
     if (outcome.error != ErrorCode::none || outcome.diverging_end != no_offset)
         return finish_read(command, std::move(outcome));
-    const Offset limit = command.follower != no_broker ? log_->log_end() : state->high_watermark();
+    const Offset limit = command.follower != no_broker ? log_->log_end()
+                         : command.committed           ? stable_end()
+                                                       : state->high_watermark();
     if (command.offset < log_->log_start() || command.offset > log_->log_end()) {
         outcome.error = ErrorCode::offset_out_of_range;
         return finish_read(command, std::move(outcome));
@@ -90,6 +92,7 @@ bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset 
     outcome.bytes = plan.bytes;
     outcome.behind = plan.behind;
     outcome.served_to = plan.to;
+    if (command.committed) outcome.aborted = log_->aborted_in(command.offset, plan.to);
     if (plan.ranged && !command.copied && command.reply.shard == context_.env().shard()) {
         outcome.pins.push_back(pins_.add(partition_, log_->pin(plan)));
         outcome.pieces = std::move(plan.pieces);
@@ -167,6 +170,7 @@ void ReplicaHost::copy_failed(ReadOutcome& outcome, const Result<std::size_t>& g
 void ReplicaHost::finish_read(const ReadCommand& command, ReadOutcome outcome) {
     outcome.log_start = log_->log_start();
     outcome.high_watermark = high_watermark();
+    outcome.last_stable = stable_end();
     if (const metadata::PartitionImage* known = context_.image->partition(partition_)) {
         outcome.leader = known->leader;
         outcome.leader_epoch = known->leader_epoch;
@@ -195,11 +199,13 @@ void ReplicaHost::take_waiting_reads() {
 
 void ReplicaHost::watch(const WatchCommand& command) {
     const auto* state = leader();
-    const replica::FetchBound bound =
-        command.follower ? replica::FetchBound::log_end : replica::FetchBound::high_watermark;
-    const Offset end = state == nullptr   ? no_offset
-                       : command.follower ? log_->log_end()
-                                          : state->high_watermark();
+    const replica::FetchBound bound = command.follower    ? replica::FetchBound::log_end
+                                      : command.committed ? replica::FetchBound::last_stable
+                                                          : replica::FetchBound::high_watermark;
+    const Offset end = state == nullptr    ? no_offset
+                       : command.follower  ? log_->log_end()
+                       : command.committed ? stable_end()
+                                           : state->high_watermark();
     if (end != command.seen_end) {
         context_.post(command.reply.shard, WatchFired{command.reply});
         return;
@@ -217,7 +223,8 @@ void ReplicaHost::watch(const WatchCommand& command) {
 
 void ReplicaHost::wake_readers() {
     if (readers_.size() == 0) return;
-    for (const replica::ReplyToken token : readers_.take_ready(high_watermark(), log_->log_end())) {
+    for (const replica::ReplyToken token :
+         readers_.take_ready(high_watermark(), log_->log_end(), stable_end())) {
         const auto row = watching_.extract(token);
         watch_of_.erase({row.mapped().shard, row.mapped().pending});
         context_.post(row.mapped().shard, WatchFired{row.mapped()});
@@ -230,6 +237,11 @@ void ReplicaHost::wake_all_readers() {
         watch_of_.erase({row.mapped().shard, row.mapped().pending});
         context_.post(row.mapped().shard, WatchFired{row.mapped()});
     }
+}
+
+/// What a client of this isolation level may see of the log.
+Offset ReplicaHost::client_end(const OffsetCommand& command) const {
+    return command.isolation == isolation_committed ? stable_end() : high_watermark();
 }
 
 bool ReplicaHost::find_time(const OffsetCommand& command, const replica::LatestAnswer& latest,
@@ -250,7 +262,7 @@ bool ReplicaHost::find_time(const OffsetCommand& command, const replica::LatestA
         outcome.error = ErrorCode::kafka_storage_error;
         return true;
     }
-    const Offset end = command.follower ? latest.offset : high_watermark();
+    const Offset end = command.follower ? latest.offset : client_end(command);
     if (found.found && found.offset < end) {
         outcome.timestamp = found.timestamp;
         outcome.offset = found.offset;
@@ -277,7 +289,8 @@ void ReplicaHost::find_offset(const OffsetCommand& command) {
     switch (command.timestamp) {
         case latest_time:
             outcome.error = latest.error;
-            outcome.offset = latest.offset;
+            outcome.offset =
+                command.follower ? latest.offset : std::min(latest.offset, client_end(command));
             if (latest.error == ErrorCode::none) outcome.leader_epoch = state->epoch();
             break;
         case earliest_time:

@@ -71,7 +71,8 @@ void Requests::dispatch(const net::Request& request) {
         default: break;
     }
     std::optional<std::string> problem;
-    if (!groups_.handle(api->key, incoming, problem))
+    if (!groups_.handle(api->key, incoming, problem) &&
+        !transactions_.handle(api->key, incoming, problem))
         problem = fmt::format("{} is not served here", api->name);
     if (problem) refuse(incoming, *problem);
 }

@@ -26,6 +26,7 @@
 #include "core/server/group_requests.h"
 #include "core/server/incoming.h"
 #include "core/server/topic_options.h"
+#include "core/server/transaction_requests.h"
 
 namespace klamm::server {
 
@@ -36,7 +37,10 @@ constexpr std::int32_t all_cluster_operations = 0x1fa0;
 class Requests {
   public:
     explicit Requests(Context& context)
-        : context_(context), inbound_(context.settings.limits), groups_(context, inbound_) {}
+        : context_(context),
+          inbound_(context.settings.limits),
+          groups_(context, inbound_),
+          transactions_(context, inbound_) {}
 
     // Events of the seam; false when the connection is not an accepted one.
     void accepted(const env::Accepted& event);
@@ -52,7 +56,13 @@ class Requests {
     void on(const EpochEndOutcome& outcome);
     void on(const ProducerIdsOutcome& outcome);
     void on(ForwardOutcome outcome);
-    void on(const GroupOutcome& outcome) { groups_.on(outcome); }
+    void on(const GroupOutcome& outcome) {
+        if (TransactionRequests::marks(outcome.reply)) return transactions_.on(outcome);
+        groups_.on(outcome);
+    }
+    void on(const TransactionOutcome& outcome) { transactions_.on(outcome); }
+    void on(const MarkerOutcome& outcome) { transactions_.on(outcome); }
+    void on(const ProducersOutcome& outcome) { transactions_.on(outcome); }
     void on(const DeleteRecordsOutcome& outcome);
     void on(LogDirOutcome outcome);
 
@@ -65,7 +75,7 @@ class Requests {
     [[nodiscard]] std::size_t waiting() const {
         return deletions_.size() + log_dirs_.size() + produces_.size() + fetches_.size() +
                offsets_.size() + epoch_ends_.size() + producer_ids_.size() + forwards_.size() +
-               groups_.waiting();
+               groups_.waiting() + transactions_.waiting();
     }
     /// A file range is about to be cut: no fetch that waits may send it.
     void drop_holding(net::Pin pin);
@@ -159,7 +169,8 @@ class Requests {
     void finish_produce(std::uint64_t id);
     ErrorCode route_produce(std::uint64_t id, std::size_t part, const TopicPartition& partition,
                             protocol::ProduceResponsePartition& answer,
-                            const protocol::Records& records, Duration timeout);
+                            const protocol::Records& records, Duration timeout,
+                            protocol::NullableString transaction);
     void read_next(std::uint64_t id, PendingFetch& pending);
     void fetch_gathered(std::uint64_t id, PendingFetch& pending);
     void restart_fetch(std::uint64_t id, PendingFetch& pending);
@@ -187,6 +198,7 @@ class Requests {
     Context& context_;
     net::Inbound inbound_;
     GroupRequests groups_;
+    TransactionRequests transactions_;
     TopicOptionsCache topic_options_;
     record::Decompressor decompressor_;
     std::uint16_t port_ = 0;

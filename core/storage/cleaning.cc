@@ -188,8 +188,35 @@ void Cleaning::copy(env::Env& env) {
         const ByteView kept =
             one.fate == log::BatchCleaner::Fate::keep ? batch.bytes() : ByteView(one.bytes);
         cleaned.note_batch(record::BatchView(kept), config_.index_interval_bytes);
+        if (batch.is_control()) keep_aborted(record::BatchView(kept));
         out_.insert(out_.end(), kept.begin(), kept.end());
     }
+}
+
+/// An aborted transaction is told of as long as its marker is there: a reader that is told of one
+/// leaves out what its producer wrote until the marker comes.
+void Cleaning::keep_aborted(const record::BatchView& marker) {
+    if (marker.record_count() == 0) return;
+    const auto& known = input_.segments[reading_].aborted.entries();
+    const auto entry = std::lower_bound(
+        known.begin(), known.end(), marker.base_offset(),
+        [](const log::AbortedTransaction& one, Offset offset) { return one.last < offset; });
+    if (entry != known.end() && entry->last == marker.base_offset()) cleaned.note_aborted(*entry);
+}
+
+/// Where one of the group has such a file, the cleaned one takes its name too.
+Status Cleaning::write_txn_index(env::Disk& disk) {
+    const log::SegmentGroup& group = groups_[at_];
+    bool any = false;
+    for (std::size_t i = group.first; i < group.first + group.count; ++i)
+        any |= input_.segments[i].txn_index != env::FileId::none;
+    if (!any) return {};
+    const auto file = write_in_place(
+        disk, join_path(path_, segment_file(cleaned.base, txn_index_suffix) + cleaned_suffix),
+        cleaned.aborted.encode(0));
+    if (!file.ok()) return file.error();
+    cleaned.txn_index = *file;
+    return {};
 }
 
 Status Cleaning::write_out(env::Env& env) {
@@ -211,16 +238,21 @@ void Cleaning::finish_group(env::Env& env) {
         return;
     }
     cleaned.note_sealed();
-    if (status.ok()) status = rewrite_indexes(env.disk(), cleaned);
+    if (status.ok()) status = write_txn_index(env.disk());
+    if (status.ok()) status = rewrite_indexes(env.disk(), path_, cleaned);
     if (!status.ok()) {
         fail(status.error(), true);
         return;
     }
     cleaned.index_dirty = false;
     phase_ = Phase::syncing;
-    outstanding_ = 3;
-    for (const env::FileId file : {cleaned.log, cleaned.index, cleaned.time_index})
+    outstanding_ = 0;
+    for (const env::FileId file :
+         {cleaned.log, cleaned.index, cleaned.time_index, cleaned.txn_index}) {
+        if (file == env::FileId::none) continue;
         env.disk().sync(file, tokens_.issue(Work::cleaning));
+        ++outstanding_;
+    }
 }
 
 void Cleaning::take(env::Env& env, const env::ReadDone& done) {
@@ -250,11 +282,13 @@ void Cleaning::swapped(env::Env& env) {
 
 void Cleaning::discard(env::Disk& disk) {
     if (cleaned.log == env::FileId::none) return;
+    const bool has_txn_index = cleaned.txn_index != env::FileId::none;
     close_segment(disk, cleaned);
     // What cannot be removed now is removed when the log is opened.
-    for (const char* suffix : {".log", ".index", ".timeindex"})
-        static_cast<void>(
-            disk.remove(join_path(path_, segment_file(cleaned.base, suffix) + cleaned_suffix)));
+    for (const char* suffix : {".log", ".index", ".timeindex", txn_index_suffix})
+        if (suffix != txn_index_suffix || has_txn_index)
+            static_cast<void>(
+                disk.remove(join_path(path_, segment_file(cleaned.base, suffix) + cleaned_suffix)));
 }
 
 }  // namespace klamm::storage

@@ -65,7 +65,9 @@ class Cleaning {
     void next_group(env::Env& env);
     void copy_from(env::Env& env, std::size_t segment);
     void copy(env::Env& env);
+    void keep_aborted(const record::BatchView& marker);
     Status write_out(env::Env& env);
+    Status write_txn_index(env::Disk& disk);
     void finish_group(env::Env& env);
     [[nodiscard]] bool sound(const record::BatchView& batch);
     void fail(const Error& error, bool disk_failed);

@@ -60,36 +60,57 @@ Result<Segment> open_segment(env::Disk& disk, const std::string& directory, Offs
 }
 
 void close_segment(env::Disk& disk, Segment& segment) {
-    for (env::FileId* file : {&segment.log, &segment.index, &segment.time_index}) {
+    for (env::FileId* file :
+         {&segment.log, &segment.index, &segment.time_index, &segment.txn_index}) {
         if (*file != env::FileId::none) disk.close(*file);
         *file = env::FileId::none;
     }
 }
 
 Status remove_segment(env::Disk& disk, const std::string& directory, Segment& segment) {
+    const bool has_txn_index = segment.txn_index != env::FileId::none;
     close_segment(disk, segment);
     for (const char* suffix : {".log", ".index", ".timeindex"}) {
         KLAMM_TRY(remove_if_there(disk, join_path(directory, segment_file(segment.base, suffix))));
     }
-    return {};
+    if (!has_txn_index) return {};
+    return remove_if_there(disk,
+                           join_path(directory, segment_file(segment.base, txn_index_suffix)));
 }
 
 Status rename_deleted(env::Disk& disk, const std::string& directory, const Segment& segment) {
     // The log last: without it the others mean nothing.
-    for (const char* suffix : {".index", ".timeindex", ".log"}) {
+    for (const char* suffix : {txn_index_suffix, ".index", ".timeindex", ".log"}) {
+        if (suffix == txn_index_suffix && segment.txn_index == env::FileId::none) continue;
         const std::string path = join_path(directory, segment_file(segment.base, suffix));
         KLAMM_TRY(disk.rename(path, path + deleted_suffix));
     }
     return {};
 }
 
-Status rewrite_indexes(env::Disk& disk, Segment& segment) {
+Status open_txn_index(env::Disk& disk, const std::string& directory, Segment& segment) {
+    const auto opened = disk.open(
+        join_path(directory, segment_file(segment.base, txn_index_suffix)), env::OpenMode::create);
+    if (!opened.ok()) return opened.error();
+    segment.txn_index = *opened;
+    return {};
+}
+
+Status rewrite_indexes(env::Disk& disk, const std::string& directory, Segment& segment) {
     KLAMM_TRY(disk.truncate(segment.index, 0));
     KLAMM_TRY(disk.truncate(segment.time_index, 0));
     const Bytes index = segment.encode_index(0);
     const Bytes time_index = segment.encode_time_index(0);
     if (!index.empty()) KLAMM_TRY(disk.write(segment.index, 0, index));
     if (!time_index.empty()) KLAMM_TRY(disk.write(segment.time_index, 0, time_index));
+    if (segment.txn_index == env::FileId::none && !segment.aborted.empty())
+        KLAMM_TRY(open_txn_index(disk, directory, segment));
+    if (segment.txn_index != env::FileId::none) {
+        KLAMM_TRY(disk.truncate(segment.txn_index, 0));
+        const Bytes aborted = segment.aborted.encode(0);
+        if (!aborted.empty()) KLAMM_TRY(disk.write(segment.txn_index, 0, aborted));
+    }
+    segment.aborted_written = segment.aborted.size();
     segment.entries_written = segment.entries.size();
     segment.time_entries_written = segment.time_entries.size();
     segment.index_dirty = true;

@@ -50,15 +50,20 @@ Result<env::FileId> write_in_place(env::Disk& disk, const std::string& path, Byt
 /// Removes `path`; no error when it is not there.
 Status remove_if_there(env::Disk& disk, const std::string& path);
 
-/// Opens the three files of the segment at `base`, made and emptied if they are to be `fresh`.
+constexpr const char* txn_index_suffix = ".txnindex";
+
+/// Opens log and indexes of the segment at `base`, made and emptied if they are to be `fresh`; not
+/// the index of aborted transactions.
 Result<Segment> open_segment(env::Disk& disk, const std::string& directory, Offset base,
                              bool fresh);
 void close_segment(env::Disk& disk, Segment& segment);
 Status remove_segment(env::Disk& disk, const std::string& directory, Segment& segment);
 /// Gives the segment's files names that end in `.deleted`; its handles go on.
 Status rename_deleted(env::Disk& disk, const std::string& directory, const Segment& segment);
-/// Makes both index files hold exactly the segment's entries.
-Status rewrite_indexes(env::Disk& disk, Segment& segment);
+/// Opens the index of aborted transactions, which may be made by that.
+Status open_txn_index(env::Disk& disk, const std::string& directory, Segment& segment);
+/// Makes the index files hold exactly the segment's entries.
+Status rewrite_indexes(env::Disk& disk, const std::string& directory, Segment& segment);
 /// Writes `<end>.snapshot` and leaves it open for a sync.
 Result<env::FileId> write_snapshot(env::Disk& disk, const std::string& directory,
                                    const log::ProducerStateTable& producers);

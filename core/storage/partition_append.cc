@@ -20,6 +20,7 @@ AppendOutcome refusal(log::ProducerVerdict verdict) {
         case log::ProducerVerdict::invalid_producer_epoch:
             return AppendOutcome::invalid_producer_epoch;
         case log::ProducerVerdict::invalid_transaction: return AppendOutcome::invalid_transaction;
+        case log::ProducerVerdict::coordinator_fenced: return AppendOutcome::coordinator_fenced;
     }
     KLAMM_UNREACHABLE();
 }
@@ -202,7 +203,8 @@ void PartitionLog::note_appended(const Turn& turn, const Incoming& incoming, boo
         epochs_.assign(epoch, batch.base_offset());
         epochs_dirty_ = true;
     }
-    producers_.append(batch, incoming.rest.empty() ? batch.records() : incoming.rest.view());
+    segment.note_aborted(
+        producers_.append(batch, incoming.rest.empty() ? batch.records() : incoming.rest.view()));
     tail_.append(batch.base_offset(), batch.last_offset(), incoming.head, incoming.rest,
                  config_.tail_cache_bytes);
     log_end_ = batch.next_offset();
@@ -223,6 +225,16 @@ Status PartitionLog::write_index_entries(env::Disk& disk, Segment& segment) {
                              segment.time_entries_written * time_index_entry_bytes,
                              segment.encode_time_index(segment.time_entries_written)));
         segment.time_entries_written = segment.time_entries.size();
+    }
+    if (segment.aborted_written < segment.aborted.size()) {
+        if (segment.txn_index == env::FileId::none) {
+            KLAMM_TRY(open_txn_index(disk, path_, segment));
+            KLAMM_TRY(disk.truncate(segment.txn_index, 0));
+            names_dirty_ = true;
+        }
+        KLAMM_TRY(disk.write(segment.txn_index, segment.aborted_written * log::aborted_entry_bytes,
+                             segment.aborted.encode(segment.aborted_written)));
+        segment.aborted_written = segment.aborted.size();
     }
     return {};
 }

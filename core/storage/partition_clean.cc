@@ -14,16 +14,19 @@
 namespace klamm::storage {
 
 namespace {
-constexpr const char* segment_suffixes[] = {".index", ".timeindex", ".log"};
+constexpr const char* segment_suffixes[] = {txn_index_suffix, ".index", ".timeindex", ".log"};
+
+bool lacks(const Segment& segment, const char* suffix) {
+    return suffix == txn_index_suffix && segment.txn_index == env::FileId::none;
 }
+}  // namespace
 
 std::optional<log::CleanRange> PartitionLog::dirty(const Turn& turn, Offset high_watermark) const {
     if (phase_ != LogPhase::open || !config_.compacts || cleaning_ || segments_.size() < 2)
         return std::nullopt;
     std::vector<log::SegmentFacts> facts;
     for (const Segment& segment : segments_) facts.push_back(segment_facts(segment));
-    const Offset stable =
-        std::min(high_watermark, producers_.first_open_transaction().value_or(high_watermark));
+    const Offset stable = producers_.stable_end(high_watermark);
     return log::clean_range(facts, log_start_, cleaned_to_, stable, turn.wall,
                             {config_.min_compaction_lag_ms, config_.max_compaction_lag_ms,
                              config_.dirty_millionths_min});
@@ -67,6 +70,7 @@ void PartitionLog::advance_cleaning(env::Env& env) {
         const Offset base = cleaning_->group().base;
         Status status;
         for (const char* suffix : segment_suffixes) {
+            if (lacks(cleaning_->cleaned, suffix)) continue;
             const std::string name = join_path(path_, segment_file(base, suffix));
             if (status.ok()) status = env.disk().rename(name + cleaned_suffix, name + swap_suffix);
         }
@@ -99,6 +103,7 @@ void PartitionLog::advance_swap(env::Env& env, const Status& synced) {
     } else if (swap_ == Swap::covered) {
         swap_ = Swap::placed;
         for (const char* suffix : segment_suffixes) {
+            if (lacks(cleaning_->cleaned, suffix)) continue;
             const std::string name = join_path(path_, segment_file(group.base, suffix));
             if (status.ok()) status = env.disk().rename(name + swap_suffix, name);
         }

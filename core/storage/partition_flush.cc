@@ -45,6 +45,7 @@ void PartitionLog::start_flush(env::Env& env) {
         if (!sealed || !segment.index_dirty) continue;
         sync(segment.index);
         sync(segment.time_index);
+        if (segment.txn_index != env::FileId::none) sync(segment.txn_index);
         segment.index_dirty = false;
     }
     if (epochs_dirty_) {
@@ -212,7 +213,7 @@ Status PartitionLog::cut_files(env::Env& env) {
     last = rescan->segment;
     last.log_dirty = log_dirty;
     KLAMM_TRY(disk.truncate(last.log, last.size));
-    KLAMM_TRY(rewrite_indexes(disk, last));
+    KLAMM_TRY(rewrite_indexes(disk, path_, last));
     log_end_ = last.end;
     flushed_end_ = std::min(flushed_end_, log_end_);
     cleaned_to_ = std::min(cleaned_to_, log_end_);
@@ -254,6 +255,7 @@ Status PartitionLog::sync_cut(env::Env& env) {
     };
     Segment& last = active();
     for (const env::FileId file : {last.log, last.index, last.time_index}) sync(file);
+    if (last.txn_index != env::FileId::none) sync(last.txn_index);
     last.log_dirty = false;
     last.index_dirty = false;
     const auto file =

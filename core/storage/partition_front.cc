@@ -146,8 +146,10 @@ void PartitionLog::remove_deleted(env::Env& env) {
             ++one;
             continue;
         }
+        const bool has_txn_index = one->segment.txn_index != env::FileId::none;
         close_segment(env.disk(), one->segment);
-        for (const char* suffix : {".index", ".timeindex", ".log"}) {
+        for (const char* suffix : {txn_index_suffix, ".index", ".timeindex", ".log"}) {
+            if (suffix == txn_index_suffix && !has_txn_index) continue;
             const Status removed = remove_if_there(
                 env.disk(),
                 join_path(path_, segment_file(one->segment.base, suffix) + deleted_suffix));

@@ -46,6 +46,7 @@ enum class AppendOutcome : std::uint8_t {
     out_of_order_sequence,   // nothing was appended, by the producer's state
     invalid_producer_epoch,  //
     invalid_transaction,     //
+    coordinator_fenced,      //
     too_large,               // above max.message.bytes
     corrupt,                 // a fetched batch whose checksum or form is wrong
     misplaced,               // does not follow the log's end, or is of an epoch below its last
@@ -190,6 +191,17 @@ class PartitionLog {
     void unpin(PinId pin);
     /// The pins of ranges that reach past `end`, ascending.
     [[nodiscard]] std::vector<PinId> pinned_above(Offset end) const;
+
+    /// Where what is decided ends, for a reader with isolation.level=read_committed: at most the
+    /// high watermark (see log::ProducerStateTable::stable_end).
+    [[nodiscard]] Offset stable_end(Offset high_watermark) const {
+        const Offset end = std::max(log_start_, producers_.stable_end(high_watermark));
+        return std::min(end, high_watermark);
+    }
+    /// The aborted transactions that a reader of [from, to) may meet.
+    [[nodiscard]] std::vector<log::AbortedTransaction> aborted_in(Offset from, Offset to) const;
+    /// The high watermark has moved.
+    void note_high_watermark(Offset high_watermark) { producers_.forget_decided(high_watermark); }
 
     [[nodiscard]] const log::LeaderEpochCache& epoch_cache() const { return epochs_; }
     [[nodiscard]] const log::ProducerStateTable& producer_state() const { return producers_; }

@@ -251,4 +251,13 @@ std::vector<PinId> PartitionLog::pinned_above(Offset end) const {
     return above;
 }
 
+std::vector<log::AbortedTransaction> PartitionLog::aborted_in(Offset from, Offset to) const {
+    std::vector<log::AbortedTransaction> found;
+    // A transaction of [from, to) may have been ended anywhere after.
+    for (std::size_t i = segment_of(std::max(from, segments_.front().base)); i < segments_.size();
+         ++i)
+        if (segments_[i].aborted.collect(from, to, found)) break;
+    return found;
+}
+
 }  // namespace klamm::storage

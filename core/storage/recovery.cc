@@ -10,7 +10,7 @@ namespace klamm::storage {
 namespace {
 
 /// The files of a segment, in the order of their names, and the snapshots.
-enum class Kind : std::uint8_t { index, log, snapshot, time_index };
+enum class Kind : std::uint8_t { index, log, snapshot, time_index, txn_index };
 
 struct SegmentName {
     Offset base;
@@ -30,6 +30,8 @@ std::optional<SegmentName> segment_name(std::string_view name) {
         parsed.kind = Kind::time_index;
     else if (suffix == ".snapshot")
         parsed.kind = Kind::snapshot;
+    else if (suffix == txn_index_suffix)
+        parsed.kind = Kind::txn_index;
     else
         return std::nullopt;
     const char* stop = name.data() + offset_digits;
@@ -93,6 +95,7 @@ Status Recovery::open_found(env::Env& env) {
         auto opened = open_segment(env.disk(), path_, segments[i].base, false);
         if (!opened.ok()) return opened.error();
         opened->size = segments[i].size;
+        if (found_[i].txn_index) KLAMM_TRY(open_txn_index(env.disk(), path_, *opened));
         if (i > 0) segments[i - 1].end = opened->base;
         segments[i] = std::move(*opened);
     }
@@ -130,6 +133,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
             if (swap->kind == Kind::log) found.log = entry.size;
             if (swap->kind == Kind::index) found.index = entry.size;
             if (swap->kind == Kind::time_index) found.time_index = entry.size;
+            if (swap->kind == Kind::txn_index) found.txn_index = true;
         } else if (const auto name = segment_name(entry.name)) {
             files.push_back({*name, entry.size});
         } else {
@@ -149,6 +153,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
                 case Kind::index: found.index = files[to].size; break;
                 case Kind::log: found.log = files[to].size; break;
                 case Kind::time_index: found.time_index = files[to].size; break;
+                case Kind::txn_index: found.txn_index = files[to].size; break;
                 case Kind::snapshot:
                     snapshots.insert(snapshots.end(), base);
                     candidates_.push_back({base, files[to].size});
@@ -159,6 +164,7 @@ Status Recovery::sort_entries(env::Env& env, const std::vector<env::DirectoryEnt
             // Indexes that outlived their log.
             if (found.index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
             if (found.time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
+            if (found.txn_index) KLAMM_TRY(remove(env, segment_file(base, txn_index_suffix)));
             continue;
         }
         Segment segment;
@@ -234,6 +240,8 @@ Status Recovery::start_loading(env::Env& env) {
         const std::uint64_t time_index = found_[i].time_index.value_or(0);
         if (index > 0) load(env, File::index, segment.index, false, index, i);
         if (time_index > 0) load(env, File::time_index, segment.time_index, false, time_index, i);
+        if (const std::uint64_t size = found_[i].txn_index.value_or(0); size > 0)
+            load(env, File::txn_index, segment.txn_index, false, size, i);
     }
     if (tail_only_ && segments.back().size >= record::batch_header_bytes) {
         load(env, File::first_batch, segments.back().log, false, record::batch_header_bytes,
@@ -303,6 +311,9 @@ void Recovery::loaded(env::Env&, const Load& load, ByteView bytes) {
         }
         case File::index: found_[load.segment].offsets.assign(bytes.begin(), bytes.end()); break;
         case File::time_index: found_[load.segment].times.assign(bytes.begin(), bytes.end()); break;
+        case File::txn_index:
+            found_[load.segment].aborted.assign(bytes.begin(), bytes.end());
+            break;
         case File::first_batch:
             if (bytes.size() >= record::batch_header_bytes) {
                 segments[load.segment].timestamp_first = record::BatchView(bytes).max_timestamp();
@@ -333,7 +344,15 @@ void Recovery::decide(env::Env& env) {
             if (segment.size > 0 && segment.time_entries.empty()) sound = false;
         }
         if (sound) {
+            auto aborted = log::AbortedIndex::decode(
+                found.aborted, segment.base,
+                i + 1 < segments.size() ? segment.end : Offset(INT64_MAX));
+            sound = aborted.ok();
+            if (sound) segment.aborted = std::move(*aborted);
+        }
+        if (sound) {
             segment.timestamp_first = first;
+            segment.aborted_written = segment.aborted.size();
             continue;
         }
         if (i < scan_from_ || (i == scan_from_ && tail_only_)) {
@@ -342,6 +361,7 @@ void Recovery::decide(env::Env& env) {
         }
     }
     found_.clear();
+    for (const Segment& segment : segments) file_sizes_.push_back(segment.size);
     if (!epochs_found_) {
         scan_from_ = 0;
         tail_only_ = false;

@@ -77,7 +77,7 @@ class Recovery {
     bool settled = false;  // everything below `end` was synced here
 
   private:
-    enum class File : std::uint8_t { metadata, epochs, index, time_index, first_batch };
+    enum class File : std::uint8_t { metadata, epochs, index, time_index, txn_index, first_batch };
     struct Load {
         File file;
         env::FileId id;
@@ -90,8 +90,10 @@ class Recovery {
         std::optional<std::uint64_t> log;  // sizes; nothing: no such file
         std::optional<std::uint64_t> index;
         std::optional<std::uint64_t> time_index;
+        std::optional<std::uint64_t> txn_index;
         Bytes offsets;  // content of the indexes, as far as it is loaded
         Bytes times;
+        Bytes aborted;
     };
 
     void fail(const Error& error, const std::string& file, bool disk_failed,
@@ -106,6 +108,7 @@ class Recovery {
         std::optional<std::uint64_t> log;
         std::optional<std::uint64_t> index;
         std::optional<std::uint64_t> time_index;
+        bool txn_index = false;
     };
     Status next_swap(env::Env& env);
     void scan_swap(env::Env& env);
@@ -113,6 +116,7 @@ class Recovery {
     Status place(env::Env& env);
     Status abandon_swap(env::Env& env);
     Status remove_segment_files(env::Env& env, std::size_t segment);
+    Status forget_indexes(env::Env& env, std::size_t segment);
 
     Status open_found(env::Env& env);
     Status remove_below_start(env::Env& env);
@@ -126,6 +130,8 @@ class Recovery {
     void start_segment(env::Env& env);
     void scan(env::Env& env);
     bool accept(env::Env& env, ByteView batch);
+    /// Takes an earlier snapshot, from before the segment that is being scanned.
+    void look_further_back(env::Env& env);
     void bad(env::Env& env, const char* what);
     Status cut_at(env::Env& env, std::size_t segment, std::uint64_t position);
     void finish_scan(env::Env& env);
@@ -165,6 +171,7 @@ class Recovery {
 
     std::size_t scan_from_ = 0;
     std::size_t scanning_ = 0;
+    std::vector<std::uint64_t> file_sizes_;  // of the segments' logs, before the scan
     bool tail_only_ = false;   // the scan of scan_from_ begins at its last index entry
     bool tail_first_ = false;  // the next batch is that entry's
     bool rewritten_ = false;   // files were changed, so the directory must be synced

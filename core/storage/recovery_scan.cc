@@ -40,7 +40,10 @@ void Recovery::start_segment(env::Env& env) {
     } else {
         const std::vector<TimeIndexEntry> kept =
             tail_only_ ? segment.time_entries : std::vector<TimeIndexEntry>{};
+        const log::AbortedIndex aborted = tail_only_ ? segment.aborted : log::AbortedIndex{};
         segment.forget_all();
+        segment.aborted = aborted;
+        segment.aborted_written = aborted.size();
         segment.time_entries = kept;
         segment.time_entries_written = kept.size();
         if (!kept.empty()) {
@@ -108,13 +111,28 @@ bool Recovery::accept(env::Env& env, ByteView bytes) {
         bad(env, "a batch's leader epoch is one that the partition has not had");
         return false;
     }
+    if (batch.is_transactional() && batch.base_offset() < producers.end() && !tail_only_ &&
+        producers.end() > segments[scan_from_].base) {
+        look_further_back(env);
+        return false;
+    }
     tail_first_ = false;
     segment.note_batch(batch, config_.index_interval_bytes);
     if (epoch.value >= 0 && epoch > epochs.latest_epoch()) {
         epochs.assign(epoch, batch.base_offset());
     }
-    if (batch.base_offset() >= producers.end()) producers.append(batch);
+    if (batch.base_offset() >= producers.end()) segment.note_aborted(producers.append(batch));
     return true;
+}
+
+/// The index of aborted transactions of a scanned segment is made anew, which wants the producers
+/// as they were where the segment begins: a snapshot from within it, which a stop has left, is
+/// passed over.
+void Recovery::look_further_back(env::Env& env) {
+    while (!candidates_.empty() && candidates_.back().at > segments[scan_from_].base)
+        candidates_.pop_back();
+    for (std::size_t i = scan_from_; i <= scanning_; ++i) segments[i].size = file_sizes_[i];
+    next_snapshot(env);
 }
 
 void Recovery::bad(env::Env& env, const char* what) {

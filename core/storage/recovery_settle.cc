@@ -54,9 +54,11 @@ void Recovery::copied(env::Env& env, const env::ReadDone& done) {
 }
 
 void Recovery::sync(env::Disk& disk, const Segment& files) {
-    for (const env::FileId file : {files.log, files.index, files.time_index})
+    for (const env::FileId file : {files.log, files.index, files.time_index, files.txn_index}) {
+        if (file == env::FileId::none) continue;
         disk.sync(file, tokens_.issue(Work::recovery));
-    outstanding_ += 3;
+        ++outstanding_;
+    }
 }
 
 /// The log is copied: its indexes are written, and all of it is to be synced.
@@ -72,6 +74,14 @@ Status Recovery::finish_copy(env::Env& env) {
                         segment.encode_time_index(0));
     if (!time_index.ok()) return time_index.error();
     copy_->time_index = *time_index;
+    if (segment.txn_index != env::FileId::none || !segment.aborted.empty()) {
+        const auto txn_index =
+            write_temporary(disk, join_path(path_, segment_file(segment.base, txn_index_suffix)),
+                            segment.aborted.encode(0));
+        if (!txn_index.ok()) return txn_index.error();
+        copy_->txn_index = *txn_index;
+    }
+    segment.aborted_written = segment.aborted.size();
     segment.entries_written = segment.entries.size();
     segment.time_entries_written = segment.time_entries.size();
     segment.index_dirty = false;
@@ -85,7 +95,7 @@ Status Recovery::settle(env::Env& env) {
     env::Disk& disk = env.disk();
     for (std::size_t i = scan_from_; i < segments.size(); ++i) {
         if (doubtful(segments[i])) continue;  // copied, and synced
-        KLAMM_TRY(rewrite_indexes(disk, segments[i]));
+        KLAMM_TRY(rewrite_indexes(disk, path_, segments[i]));
         sync(disk, segments[i]);
         segments[i].index_dirty = false;
     }
@@ -117,11 +127,13 @@ Status Recovery::name_copy(env::Disk& disk) {
         env::FileId file;
     } files[] = {{".log", &segment.log, copy_->log},
                  {".index", &segment.index, copy_->index},
-                 {".timeindex", &segment.time_index, copy_->time_index}};
+                 {".timeindex", &segment.time_index, copy_->time_index},
+                 {txn_index_suffix, &segment.txn_index, copy_->txn_index}};
     for (const auto& [suffix, old, file] : files) {
+        if (file == env::FileId::none) continue;
         const std::string name = join_path(path_, segment_file(segment.base, suffix));
         KLAMM_TRY(disk.rename(name + temporary_suffix, name));
-        disk.close(*old);
+        if (*old != env::FileId::none) disk.close(*old);
         *old = file;
     }
     copy_.reset();

@@ -15,7 +15,21 @@ Status Recovery::remove_segment_files(env::Env& env, std::size_t segment) {
     const Offset base = segments[segment].base;
     if (found_[segment].index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
     if (found_[segment].time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
+    if (found_[segment].txn_index) KLAMM_TRY(remove(env, segment_file(base, txn_index_suffix)));
     return remove(env, segment_file(base, ".log"));
+}
+
+/// The segment's indexes are made anew.
+Status Recovery::forget_indexes(env::Env& env, std::size_t segment) {
+    Found& found = found_[segment];
+    const Offset base = segments[segment].base;
+    if (found.index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
+    if (found.time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
+    if (found.txn_index) KLAMM_TRY(remove(env, segment_file(base, txn_index_suffix)));
+    found.index.reset();
+    found.time_index.reset();
+    found.txn_index.reset();
+    return {};
 }
 
 /// Begins with the first swap that is left; goes on to loading when there is none.
@@ -99,6 +113,12 @@ Status Recovery::place(env::Env& env) {
     KLAMM_TRY(rename(".timeindex", swap.time_index, found.time_index));
     KLAMM_TRY(rename(".log", swap.log, found.log));
     segments[at].size = *swap.log;
+    if (swap.txn_index || found.txn_index) {
+        // Which of the names came through cannot be told.
+        if (swap.txn_index)
+            KLAMM_TRY(remove(env, segment_file(base, txn_index_suffix) + swap_suffix));
+        KLAMM_TRY(forget_indexes(env, at));
+    }
     swaps_.erase(swaps_.begin());
     return next_swap(env);
 }
@@ -111,13 +131,9 @@ Status Recovery::abandon_swap(env::Env& env) {
     if (swap.log) KLAMM_TRY(remove(env, segment_file(base, ".log") + swap_suffix));
     if (swap.index) KLAMM_TRY(remove(env, segment_file(base, ".index") + swap_suffix));
     if (swap.time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex") + swap_suffix));
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-        if (segments[i].base != base) continue;
-        if (found_[i].index) KLAMM_TRY(remove(env, segment_file(base, ".index")));
-        if (found_[i].time_index) KLAMM_TRY(remove(env, segment_file(base, ".timeindex")));
-        found_[i].index.reset();
-        found_[i].time_index.reset();
-    }
+    if (swap.txn_index) KLAMM_TRY(remove(env, segment_file(base, txn_index_suffix) + swap_suffix));
+    for (std::size_t i = 0; i < segments.size(); ++i)
+        if (segments[i].base == base) KLAMM_TRY(forget_indexes(env, i));
     return {};
 }
 

@@ -126,7 +126,8 @@ void Rescan::scan(env::Env& env) {
                     return;
                 }
                 segment.note_batch(batch, config_.index_interval_bytes);
-                if (batch.base_offset() >= producers.end()) producers.append(batch);
+                if (batch.base_offset() >= producers.end())
+                    static_cast<void>(producers.append(batch));
                 break;
             }
         }
@@ -136,6 +137,9 @@ void Rescan::scan(env::Env& env) {
 void Rescan::finish() {
     KLAMM_ASSERT(at_ == last);
     producers.set_end(segment.end);
+    // What stays was aborted as before.
+    segment.aborted = segments_[last].aborted;
+    segment.aborted.truncate(segment.end);
     done_ = true;
 }
 

@@ -39,6 +39,12 @@ void Segment::note_batch(const record::BatchView& batch, std::uint64_t interval_
     end = batch.next_offset();
 }
 
+void Segment::note_aborted(const std::optional<log::AbortedTransaction>& transaction) {
+    if (!transaction) return;
+    aborted.append(*transaction);
+    index_dirty = true;
+}
+
 void Segment::note_sealed() {
     if (timestamp_max_offset == no_offset) return;
     if (!time_entries.empty() && timestamp_max <= time_entries.back().timestamp) return;
@@ -53,6 +59,8 @@ void Segment::forget_all() {
     time_entries.clear();
     entries_written = 0;
     time_entries_written = 0;
+    aborted.clear();
+    aborted_written = 0;
     bytes_since_entry = 0;
     timestamp_max = no_timestamp;
     timestamp_max_offset = no_offset;

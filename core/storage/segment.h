@@ -1,9 +1,11 @@
 #pragma once
-// One segment of a log: its three files and their indexes, kept whole in memory (sparse: an entry
-// each index.interval.bytes). An index is a function of the batches before it: note_batch() is the
-// one place that decides an entry, when appending as when recovering.
+// One segment of a log: its files and their indexes, kept whole in memory (sparse: an entry each
+// index.interval.bytes). An index is a function of the batches before it: note_batch() is the one
+// place that decides an entry, when appending as when recovering. The fourth file, of aborted
+// transactions, is made with the first of them; log::ProducerStateTable decides its entries.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/env/disk.h"
+#include "core/log/aborted_index.h"
 #include "core/record/batch.h"
 
 namespace klamm::storage {
@@ -44,10 +47,13 @@ struct Segment {
     env::FileId log = env::FileId::none;
     env::FileId index = env::FileId::none;
     env::FileId time_index = env::FileId::none;
+    env::FileId txn_index = env::FileId::none;  // none: there is no such file
     std::vector<IndexEntry> entries;
     std::vector<TimeIndexEntry> time_entries;
     std::size_t entries_written = 0;  // how many of them are in the file
     std::size_t time_entries_written = 0;
+    log::AbortedIndex aborted;
+    std::size_t aborted_written = 0;
     std::uint64_t bytes_since_entry = 0;
     Timestamp timestamp_max = no_timestamp;
     Offset timestamp_max_offset = no_offset;   // last offset of the first batch that has it
@@ -57,6 +63,8 @@ struct Segment {
 
     /// Takes the next batch, which begins at `size`, into the segment's figures and indexes.
     void note_batch(const record::BatchView& batch, std::uint64_t interval_bytes);
+    /// The batch that was noted last ended a transaction, if it did, by aborting it.
+    void note_aborted(const std::optional<log::AbortedTransaction>& transaction);
     /// The last entry of the time index, for the segment's greatest timestamp; written when a
     /// segment is sealed or closed.
     void note_sealed();

@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 
-from harness import TOPIC, BrokerCase, main
+from harness import TOPIC, BrokerCase, eventually, main
 
 TOOLS = 'org.apache.kafka.tools.'
 SECONDS_MAX = 90
@@ -108,6 +108,44 @@ class Tools(BrokerCase):
                                 '100', '--throughput', '-1', '--producer-props', 'acks=all',
                                 f'bootstrap.servers={self.broker.bootstrap}', where=())
         self.assertIn('20000 records sent', printed)
+
+    def test_transactions_are_written_read_listed_and_a_hanging_one_is_aborted(self):
+        self.create('exactly')
+        command = TOOLS + 'TransactionsCommand'
+        perf = TOOLS + 'ProducerPerformance'
+        words = ('--topic', 'exactly', '--record-size', '50', '--transactional-id', 'perf', '--producer-props', 'acks=all',
+                 f'bootstrap.servers={self.broker.bootstrap}')
+        printed = self.run_tool(perf, *words, '--num-records', '2000', '--throughput', '2000', '--transaction-duration-ms',
+                                '100', where=())
+        self.assertIn('2000 records sent', printed)
+        listed = self.run_tool(command, 'list')
+        # Each transaction has an epoch of its own (transaction.version 2), or there were few of them.
+        self.assertRegex(listed, r'perf\s+\d+\s+\d+\s+CompleteCommit')
+        described = self.run_tool(command, 'describe', '--transactional-id', 'perf')
+        [epoch] = [int(line.split()[3]) for line in described.splitlines() if 'CompleteCommit' in line]
+        self.assertGreater(epoch, 3)
+        read = (TOOLS + 'consumer.ConsoleConsumer', '--topic', 'exactly', '--from-beginning', '--timeout-ms', '8000')
+        self.assertEqual(len(self.run_tool(*read, '--isolation-level', 'read_committed').split()), 2000)
+        # One that is killed within a transaction.
+        with subprocess.Popen(['java', '-Xmx256m', perf, *words, '--num-records', '100000', '--throughput', '200',
+                               '--transaction-duration-ms', '100000'], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as killed:
+            open_at = eventually(self.open_transaction, lambda start: start is not None)
+            killed.kill()
+        self.assertRegex(self.run_tool(command, 'list'), r'perf\s+\d+\s+\d+\s+Ongoing')
+        self.assertEqual(len(self.run_tool(*read, '--isolation-level', 'read_committed').split()), 2000)
+        self.run_tool(command, 'abort', '--topic', 'exactly', '--partition', '0', '--start-offset', str(open_at))
+        self.assertIsNone(self.open_transaction())
+        self.assertEqual(len(self.run_tool(*read, '--isolation-level', 'read_committed').split()), 2000)
+        self.assertGreater(len(self.run_tool(*read).split()), 2000)
+
+    def open_transaction(self):
+        """Where the one open transaction of `exactly` begins."""
+        printed = self.run_tool(TOOLS + 'TransactionsCommand', 'describe-producers', '--topic', 'exactly', '--partition',
+                                '0')
+        rows = [line.split() for line in printed.splitlines()[1:] if line.strip()]
+        starts = [row[5] for row in rows if row[5] != 'None']
+        return int(starts[0]) if starts else None
 
     def test_kafkas_own_test_of_compatibility(self):
         supported = ('offsets-for-times', 'cluster-id', 'create-topics', 'describe-configs', 'idempotent-producer')

@@ -389,9 +389,9 @@ TEST_CASE("waiters: fetches wake by their own bound, by time, or all together") 
     waiters.add({1, FetchBound::high_watermark, Offset(5), later});
     waiters.add({2, FetchBound::log_end, Offset(5), later});
     waiters.add({3, FetchBound::high_watermark, Offset(7), later + seconds(1)});
-    CHECK(waiters.take_ready(Offset(5), Offset(5)).empty());
-    CHECK(waiters.take_ready(Offset(5), Offset(6)) == std::vector<ReplyToken>{2});
-    CHECK(waiters.take_ready(Offset(7), Offset(9)) == std::vector<ReplyToken>{1});
+    CHECK(waiters.take_ready(Offset(5), Offset(5), Offset(5)).empty());
+    CHECK(waiters.take_ready(Offset(5), Offset(6), Offset(5)) == std::vector<ReplyToken>{2});
+    CHECK(waiters.take_ready(Offset(7), Offset(9), Offset(7)) == std::vector<ReplyToken>{1});
     CHECK(waiters.deadline_min() == later + seconds(1));
     CHECK(waiters.take_expired(later).empty());
     waiters.add({4, FetchBound::log_end, Offset(9), later});

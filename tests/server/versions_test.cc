@@ -108,6 +108,15 @@ TEST_CASE("versions: every advertised version of every API answers, and only tho
                 case ApiKey::describe_groups:
                 case ApiKey::list_groups:
                 case ApiKey::delete_groups:
+                // In each version: tests/server/transaction_requests_test.cc.
+                case ApiKey::add_partitions_to_txn:
+                case ApiKey::add_offsets_to_txn:
+                case ApiKey::end_txn:
+                case ApiKey::txn_offset_commit:
+                case ApiKey::write_txn_markers:
+                case ApiKey::describe_producers:
+                case ApiKey::describe_transactions:
+                case ApiKey::list_transactions:
                 // In each version: tests/server/log_admin_test.cc.
                 case ApiKey::delete_records:
                 case ApiKey::describe_log_dirs:

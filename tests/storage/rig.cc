@@ -29,13 +29,14 @@ std::string inconsistency(const Rig& rig, const RecordingDisk& disk,
             if (batch.leader_epoch() > epochs.latest_epoch()) {
                 epochs.assign(batch.leader_epoch(), batch.base_offset());
             }
-            producers.append(batch);
+            again.note_aborted(producers.append(batch));
             next = batch.next_offset();
         }
         if (!rest.empty()) return "a segment ends in something else than a batch";
         if (segment.size != content.size()) return "a segment's size is wrong";
         if (segment.end != next) return "a segment's end is wrong";
         if (segment.entries != again.entries) return "the offset index differs";
+        if (!(segment.aborted == again.aborted)) return "the aborted transactions differ";
         const Bytes index = disk.content(segment.index);
         const Bytes time_index = disk.content(segment.time_index);
         if (index != segment.encode_index(0)) return "the offset index file differs";
