@@ -206,6 +206,43 @@ struct BrokerFencing {
     bool fenced;
 };
 
+/// A replica of the metadata quorum has read what it keeps and begins anew: the file that says of
+/// `epoch` whom it voted for and who led, as far as either is known.
+struct QuorumStarted {
+    LeaderEpoch epoch;
+    BrokerId voted;
+    BrokerId leader;
+};
+
+/// Its vote of `epoch` was handed to the network: to the candidate, or, as that, with its campaign.
+struct QuorumVoted {
+    LeaderEpoch epoch;
+    BrokerId candidate;
+};
+
+/// It leads the quorum, from `start` on, and has appended nothing yet.
+struct QuorumLeading {
+    LeaderEpoch epoch;
+    Offset start;
+};
+
+/// It knows everything of the metadata log below `to` to be committed. `from` is what it knew
+/// before; the log's start in an incarnation that has just begun.
+struct QuorumCommitted {
+    LeaderEpoch epoch;
+    Offset from;
+    Offset to;
+    bool leads;
+};
+
+/// The leader of `epoch` is about to append a record at `offset` that will mean this once it is
+/// committed, by this leader or by another: the record itself does not say why it was written.
+struct MetadataDecided {
+    LeaderEpoch epoch;
+    Offset offset;
+    std::variant<PartitionCommitted, BrokerRegistered, BrokerFencing> what;
+};
+
 /// A client's view, for histories. `operation` is unique within the client; `value` identifies the
 /// record written.
 struct SendInvoked {
@@ -254,11 +291,13 @@ struct LatestInvoked {
     std::int32_t partition;
 };
 
-using Fact = std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed,
-                          LogOffline, Leading, Following, HighWatermarkMoved, IsrProposed,
-                          ProduceAnswered, ConsumerServed, PartitionCommitted, BrokerRegistered,
-                          BrokerFencing, SendInvoked, SendReturned, PollInvoked, PollReturned,
-                          LatestInvoked, LatestReturned, CorruptReceived, FollowerFetched>;
+using Fact =
+    std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed, LogOffline,
+                 Leading, Following, HighWatermarkMoved, IsrProposed, ProduceAnswered,
+                 ConsumerServed, PartitionCommitted, BrokerRegistered, BrokerFencing, SendInvoked,
+                 SendReturned, PollInvoked, PollReturned, LatestInvoked, LatestReturned,
+                 CorruptReceived, FollowerFetched, QuorumStarted, QuorumVoted, QuorumLeading,
+                 QuorumCommitted, MetadataDecided>;
 
 /// Where facts go. `wanted()` is a plain load: nobody builds a fact that nobody wants.
 class Facts {

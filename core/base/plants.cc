@@ -31,22 +31,30 @@ const std::array<BugEntry, bug_count>& bug_catalogue() {
          "INCONS"},
         {Bug::vote_not_durable, "C1", "vote-not-durable",
          "Epoch and vote are synced before the vote's answer leaves, and before campaigning.",
-         "SPLIT, META", false},
+         "SPLIT, META"},
         {Bug::raft_ack_unflushed, "C4", "raft-ack-unflushed",
          "A voter's fetch offset and the leader's own contribution never exceed the flushed "
          "offset.",
-         "LOST, META", false},
+         "LOST, META"},
         {Bug::commit_old_term_by_count, "C5", "commit-old-term-by-count",
          "The quorum's high watermark moves only past a record of the leader's own epoch.",
-         "LOST, META", false},
+         "LOST, META"},
         {Bug::controller_replies_before_commit, "C7", "controller-replies-before-commit",
-         "Replies and visible effects wait until the record is committed.", "LOST", false},
+         "Replies and visible effects wait until the record is committed.", "LOST"},
         {Bug::zombie_commit_accepted, "G1", "zombie-commit-accepted",
          "A commit of offsets comes from a current member, in the group's generation.",
          "OFFREG, DUP", false},
         {Bug::offset_commit_acked_early, "G2", "offset-commit-acked-early",
          "A commit of offsets is answered when its record is below the high watermark.", "OFFREG",
          false},
+        {Bug::elects_outside_isr, "C10", "elects-outside-isr",
+         "Without permission for an unclean election a leader comes from the ISR, from the ELR "
+         "when "
+         "that is empty, or is the last known one when both are.",
+         "LOST"},
+        {Bug::latest_offset_regresses, "V1", "latest-offset-regresses",
+         "A new leader answers LATEST once its high watermark has reached its epoch's start.",
+         "REGRESS"},
     }};
     return catalogue;
 }

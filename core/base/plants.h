@@ -22,9 +22,11 @@ enum class Bug : std::uint8_t {
     vote_not_durable,           // C1: a vote is spoken of before it is durable
     raft_ack_unflushed,         // C4: a voter counts, or fetches beyond, what it has not flushed
     commit_old_term_by_count,   // C5: a majority's copies commit records of older epochs
-    controller_replies_before_commit,  // C7: a change of voters is answered when it is appended
+    controller_replies_before_commit,  // C7: the controller answers when it has appended
     zombie_commit_accepted,     // G1: whoever commits offsets of a group is taken for a member
     offset_commit_acked_early,  // G2: a commit of offsets is answered after the local append
+    elects_outside_isr,         // C10: without a candidate the first live replica leads
+    latest_offset_regresses,    // V1: LATEST is answered before the epoch's start is below the mark
     count_,
 };
 constexpr std::size_t bug_count = static_cast<std::size_t>(Bug::count_);
@@ -35,8 +37,8 @@ struct BugEntry {
     std::string_view name;      // "acks-all-like-one"
     std::string_view rule;      // the right rule, one sentence
     std::string_view violates;  // what is seen when it is broken
-    // Whether the simulated cluster runs the code it lies in. The quorum's plants are found by
-    // tests/raft, those of groups by tests/group.
+    // Whether the simulated cluster runs the code it lies in. Those of groups are found by
+    // tests/group.
     bool in_cluster = true;
 };
 

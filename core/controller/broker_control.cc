@@ -56,7 +56,8 @@ RegistrationOutcome BrokerControl::register_broker(const Turn& turn, const Clust
         record.epoch = BrokerEpoch(next_offset);
         outcome.new_incarnation = true;
         outcome.proven = existing != nullptr && existing->epoch == registration.previous_epoch;
-        append(outcome.decisions, end_incarnation(image, registration.broker, outcome.proven));
+        append(outcome.decisions,
+               end_incarnation(image, registration.broker, outcome.proven, &turn));
         sessions_.erase(registration.broker);
     }
     outcome.epoch = record.epoch;
@@ -82,7 +83,7 @@ HeartbeatOutcome BrokerControl::heartbeat(const Turn& turn, const ClusterImage& 
         outcome.should_shut_down = heartbeat.want_shutdown;
         const bool unfences =
             !heartbeat.want_shutdown && !heartbeat.want_fence && outcome.caught_up;
-        if (unfences) outcome.decisions = unfence_broker(image, heartbeat.broker);
+        if (unfences) outcome.decisions = unfence_broker(image, heartbeat.broker, &turn);
         outcome.fenced = !unfences;
     } else if (broker->in_controlled_shutdown) {
         // Everybody who may lead must have read that this one leads no more.
@@ -99,13 +100,13 @@ HeartbeatOutcome BrokerControl::heartbeat(const Turn& turn, const ClusterImage& 
     }
 
     if (outcome.in_controlled_shutdown) {
-        outcome.decisions = begin_controlled_shutdown(image, heartbeat.broker);
+        outcome.decisions = begin_controlled_shutdown(image, heartbeat.broker, &turn);
         if (session.shutdown_offset < 0)
             session.shutdown_offset =
                 next_offset + static_cast<std::int64_t>(outcome.decisions.size()) - 1;
     }
     if (outcome.fenced && !broker->fenced)
-        outcome.decisions = fence_broker(image, heartbeat.broker);
+        outcome.decisions = fence_broker(image, heartbeat.broker, &turn);
     if (outcome.fenced) session.shutdown_offset = -1;
     sessions_[heartbeat.broker] = session;
     return outcome;
@@ -122,7 +123,7 @@ Decisions BrokerControl::fence_expired(const Turn& turn, const ClusterImage& ima
         const bool fences =
             broker != nullptr && !broker->fenced && broker->epoch == session->second.epoch;
         session = sessions_.erase(session);
-        if (fences) return fence_broker(image, id);
+        if (fences) return fence_broker(image, id, &turn);
     }
     return {};
 }

@@ -87,6 +87,11 @@ class Builder {
         if (wish_.election == Election::unclean)
             for (const BrokerId replica : replicas)
                 if (acceptable(replica)) return {replica, true, ElectedFrom::unclean};
+        const auto live = std::find_if(replicas.begin(), replicas.end(),
+                                       [this](BrokerId replica) { return acceptable(replica); });
+        if (live != replicas.end() && wish_.turn != nullptr &&
+            wish_.turn->planted(Bug::elects_outside_isr)) [[unlikely]]
+            return {*live, true, ElectedFrom::outside};
         return {};
     }
 
@@ -140,7 +145,8 @@ std::optional<PartitionDecision> build_partition_change(const TopicPartition& id
     if (!decision || wish.election == Election::unclean) return decision;
     // Without permission nobody leads but a member of ISR or ELR, or the last known leader.
     KLAMM_ASSERT(decision->elected != ElectedFrom::unclean);
-    if (decision->change.leader && *decision->change.leader != no_broker) {
+    if (decision->change.leader && *decision->change.leader != no_broker &&
+        decision->elected != ElectedFrom::outside) {
         const BrokerId leader = *decision->change.leader;
         KLAMM_ASSERT(contains(partition.isr, leader) || contains(partition.elr, leader) ||
                      contains(wish.target_isr, leader) ||

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/base/facts.h"
+#include "core/base/turn.h"
 #include "core/metadata/image.h"
 
 namespace klamm::controller {
@@ -24,7 +25,15 @@ enum class Election : std::uint8_t {
 };
 
 /// How the leader of a change was found.
-enum class ElectedFrom : std::uint8_t { unchanged, nobody, isr, elr, last_known, unclean };
+enum class ElectedFrom : std::uint8_t {
+    unchanged,
+    nobody,
+    isr,
+    elr,
+    last_known,
+    unclean,
+    outside,  // from nowhere that may lead: planted
+};
 
 struct PartitionWish {
     BrokerIds target_isr;
@@ -34,6 +43,7 @@ struct PartitionWish {
     std::int32_t min_isr = 1;  // effective
     bool elr_enabled = false;
     metadata::LeaderRecoveryState recovery = metadata::LeaderRecoveryState::recovered;
+    const Turn* turn = nullptr;  // for plants
 };
 
 struct PartitionDecision {

@@ -47,7 +47,7 @@ void for_each_partition(const ClusterImage& image, Visit visit) {
 
 /// Takes `broker` out of every ISR it is in; with `unclean` out of every ELR, too.
 void remove_broker(const ClusterImage& image, BrokerId broker, bool unclean,
-                   PartitionChangeCause cause, Decisions& decisions) {
+                   PartitionChangeCause cause, const Turn* turn, Decisions& decisions) {
     const BrokerIds acceptable = metadata::without(active_brokers(image), broker);
     for_each_partition(image, [&](const TopicPartition& id, const PartitionImage& partition) {
         const bool concerned =
@@ -55,6 +55,7 @@ void remove_broker(const ClusterImage& image, BrokerId broker, bool unclean,
         if (!concerned) return;
         PartitionWish wish = wish_for(image, id, partition, acceptable);
         wish.target_isr = metadata::without(partition.isr, broker);
+        wish.turn = turn;
         if (unclean) wish.unclean_shutdown = {broker};
         append(decisions, build_partition_change(id, partition, wish), cause);
     });
@@ -97,17 +98,17 @@ BrokerIds active_brokers(const ClusterImage& image) {
     return active;
 }
 
-Decisions fence_broker(const ClusterImage& image, BrokerId broker) {
+Decisions fence_broker(const ClusterImage& image, BrokerId broker, const Turn* turn) {
     const metadata::BrokerImage* registered = image.broker(broker);
     KLAMM_ASSERT(registered != nullptr);
     Decisions decisions;
-    remove_broker(image, broker, false, PartitionChangeCause::broker_fenced, decisions);
+    remove_broker(image, broker, false, PartitionChangeCause::broker_fenced, turn, decisions);
     decisions.push_back({metadata::BrokerChanged{broker, registered->epoch, true, false},
                          PartitionChangeCause::broker_fenced});
     return decisions;
 }
 
-Decisions unfence_broker(const ClusterImage& image, BrokerId broker) {
+Decisions unfence_broker(const ClusterImage& image, BrokerId broker, const Turn* turn) {
     const metadata::BrokerImage* registered = image.broker(broker);
     KLAMM_ASSERT(registered != nullptr);
     Decisions decisions;
@@ -118,28 +119,30 @@ Decisions unfence_broker(const ClusterImage& image, BrokerId broker) {
     acceptable = metadata::sorted(acceptable);
     for_each_partition(image, [&](const TopicPartition& id, const PartitionImage& partition) {
         if (partition.leader != no_broker) return;
-        append(decisions,
-               build_partition_change(id, partition, wish_for(image, id, partition, acceptable)),
+        PartitionWish wish = wish_for(image, id, partition, acceptable);
+        wish.turn = turn;
+        append(decisions, build_partition_change(id, partition, wish),
                PartitionChangeCause::broker_unfenced);
     });
     return decisions;
 }
 
-Decisions begin_controlled_shutdown(const ClusterImage& image, BrokerId broker) {
+Decisions begin_controlled_shutdown(const ClusterImage& image, BrokerId broker, const Turn* turn) {
     const metadata::BrokerImage* registered = image.broker(broker);
     KLAMM_ASSERT(registered != nullptr);
     Decisions decisions;
     if (!registered->in_controlled_shutdown)
         decisions.push_back({metadata::BrokerChanged{broker, registered->epoch, std::nullopt, true},
                              PartitionChangeCause::controlled_shutdown});
-    remove_broker(image, broker, false, PartitionChangeCause::controlled_shutdown, decisions);
+    remove_broker(image, broker, false, PartitionChangeCause::controlled_shutdown, turn, decisions);
     return decisions;
 }
 
-Decisions end_incarnation(const ClusterImage& image, BrokerId broker, bool proven) {
+Decisions end_incarnation(const ClusterImage& image, BrokerId broker, bool proven,
+                          const Turn* turn) {
     Decisions decisions;
     const bool unclean = image.elr_enabled() && !proven;
-    remove_broker(image, broker, unclean, PartitionChangeCause::broker_registered, decisions);
+    remove_broker(image, broker, unclean, PartitionChangeCause::broker_registered, turn, decisions);
     return decisions;
 }
 

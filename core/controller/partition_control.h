@@ -28,15 +28,21 @@ using Decisions = std::vector<Decided>;
 /// Brokers that are active, ascending.
 [[nodiscard]] BrokerIds active_brokers(const ClusterImage& image);
 
+// `turn` is for plants.
+
 /// Takes the broker out of every ISR and elects, then fences it.
-[[nodiscard]] Decisions fence_broker(const ClusterImage& image, BrokerId broker);
+[[nodiscard]] Decisions fence_broker(const ClusterImage& image, BrokerId broker,
+                                     const Turn* turn = nullptr);
 /// Unfences it, then elects where there is no leader.
-[[nodiscard]] Decisions unfence_broker(const ClusterImage& image, BrokerId broker);
+[[nodiscard]] Decisions unfence_broker(const ClusterImage& image, BrokerId broker,
+                                       const Turn* turn = nullptr);
 /// Marks it as leaving, takes it out of every ISR and elects.
-[[nodiscard]] Decisions begin_controlled_shutdown(const ClusterImage& image, BrokerId broker);
+[[nodiscard]] Decisions begin_controlled_shutdown(const ClusterImage& image, BrokerId broker,
+                                                  const Turn* turn = nullptr);
 /// What a new incarnation of `broker` costs the old one, before it is registered: with ELR on and
 /// an unproven stop the ISR and ELR membership, else what fencing costs.
-[[nodiscard]] Decisions end_incarnation(const ClusterImage& image, BrokerId broker, bool proven);
+[[nodiscard]] Decisions end_incarnation(const ClusterImage& image, BrokerId broker, bool proven,
+                                        const Turn* turn = nullptr);
 
 /// One partition of an AlterPartition request.
 struct AlterPartition {

@@ -46,6 +46,10 @@ std::string to_string(const PartitionImage& partition) {
 
 Status ClusterImage::apply(const Change& change, std::int64_t offset) {
     if (offset <= offset_) return invalid("a metadata record is applied out of order");
+    return restore(change, offset);
+}
+
+Status ClusterImage::restore(const Change& change, std::int64_t offset) {
     KLAMM_TRY(std::visit([this](const auto& one) { return apply_one(one); }, change));
     offset_ = offset;
     if (const auto* registered = std::get_if<BrokerRegistered>(&change))

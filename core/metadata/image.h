@@ -68,6 +68,9 @@ class ClusterImage {
     /// with `invalid` when it speaks of what is not there, or creates what is.
     Status apply(const Change& change, std::int64_t offset);
 
+    /// Applies a record of a snapshot that ends after `offset`: all of its records have that one.
+    Status restore(const Change& change, std::int64_t offset);
+
     /// The offset of the last record applied; -1 before the first.
     [[nodiscard]] std::int64_t offset() const { return offset_; }
     [[nodiscard]] const std::map<BrokerId, BrokerImage>& brokers() const { return brokers_; }

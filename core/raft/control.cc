@@ -60,6 +60,17 @@ Result<std::optional<ControlValue>> read_voters(ByteView value) {
 
 }  // namespace
 
+std::vector<std::pair<ControlType, Bytes>> encode_control_values(
+    const std::vector<ControlValue>& records) {
+    std::vector<std::pair<ControlType, Bytes>> values;
+    for (const ControlValue& record : records) {
+        ControlEncoder encoder;
+        Bytes value = std::visit(encoder, record);
+        values.emplace_back(encoder.type, std::move(value));
+    }
+    return values;
+}
+
 Bytes encode_control_batch(const ControlAppend& append, Timestamp timestamp) {
     KLAMM_ASSERT(!append.records.empty());
     record::BatchOptions options;
@@ -67,10 +78,8 @@ Bytes encode_control_batch(const ControlAppend& append, Timestamp timestamp) {
     options.leader_epoch = append.epoch;
     options.control = true;
     record::BatchBuilder builder(options);
-    for (const ControlValue& record : append.records) {
-        ControlEncoder encoder;
-        const Bytes value = std::visit(encoder, record);
-        const auto key = record::encode_control_key(encoder.type);
+    for (const auto& [type, value] : encode_control_values(append.records)) {
+        const auto key = record::encode_control_key(type);
         builder.append(timestamp, key, value);
     }
     return builder.build();

@@ -293,8 +293,9 @@ bool LeaderState::acks_one_satisfied(const Turn& turn, Offset required) const {
     return own_contribution(turn, log_, settings_.flush_each) >= required;
 }
 
-LatestAnswer LeaderState::latest() const {
-    if (high_watermark_ < epoch_start_) return {ErrorCode::offset_not_available, no_offset};
+LatestAnswer LeaderState::latest(const Turn& turn) const {
+    if (high_watermark_ < epoch_start_ && !turn.planted(Bug::latest_offset_regresses))
+        return {ErrorCode::offset_not_available, no_offset};
     return {ErrorCode::none, high_watermark_};
 }
 

@@ -160,7 +160,7 @@ class LeaderState {
     [[nodiscard]] Offset low_watermark(const metadata::ClusterImage& image) const;
     /// ListOffsets(LATEST) for a consumer: offset_not_available until the watermark has reached the
     /// epoch's start (KIP-207).
-    [[nodiscard]] LatestAnswer latest() const;
+    [[nodiscard]] LatestAnswer latest(const Turn& turn) const;
 
     [[nodiscard]] BrokerId self() const { return self_; }
     [[nodiscard]] LeaderEpoch epoch() const { return epoch_; }

@@ -9,6 +9,7 @@
 #include "core/protocol/messages/broker_heartbeat.h"
 #include "core/protocol/messages/broker_registration.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/quorum_fetch_snapshot.h"
 #include "core/record/batch.h"
 #include "core/record/record.h"
 #include "core/server/controller_link.h"
@@ -37,6 +38,7 @@ void ControllerLink::answered(const net::Answer& answer) {
         case Tag::alter_partition: return on_alter_partition(answer, row.mapped().alters);
         case Tag::producer_ids: return on_producer_ids(answer, *row.mapped().producer_ids);
         case Tag::fetch: return on_fetch(answer);
+        case Tag::fetch_snapshot: return on_fetch_snapshot(answer);
     }
 }
 
@@ -132,6 +134,11 @@ void ControllerLink::on_fetch(const net::Answer& answer) {
         return;
     }
     const auto& partition = response->responses.front().partitions.front();
+    if (in_quorum() && partition.snapshot_id.end_offset.value >= 0) {
+        uncommitted_.clear();
+        snapshot_ = Snapshot{partition.snapshot_id.end_offset, partition.snapshot_id.epoch, {}};
+        return;
+    }
     const Offset before = next_;
     if (in_quorum()) {
         committed_ = partition.high_watermark;
@@ -153,6 +160,60 @@ void ControllerLink::on_fetch(const net::Answer& answer) {
     if (next_ != before || caught_up_ != was_caught_up) publish();
 }
 
+void ControllerLink::on_fetch_snapshot(const net::Answer& answer) {
+    fetching_ = false;
+    fetch_due_ = context_.now();
+    const auto response = decoded<protocol::FetchSnapshotResponse>(answer);
+    const bool sound = snapshot_.has_value() && response.ok() &&
+                       response->error_code == ErrorCode::none && response->topics.size() == 1 &&
+                       response->topics.front().partitions.size() == 1;
+    const auto* row = sound ? &response->topics.front().partitions.front() : nullptr;
+    const bool goes_on = row != nullptr && row->error_code == ErrorCode::none &&
+                         row->snapshot_id.end_offset == snapshot_->end &&
+                         row->snapshot_id.epoch == snapshot_->epoch &&
+                         row->position == static_cast<std::int64_t>(snapshot_->bytes.size()) &&
+                         !row->unaligned_records.bytes.empty();
+    if (!goes_on) {
+        // Another leads, or has a newer one: the next fetch tells.
+        snapshot_.reset();
+        fetch_due_ = context_.now() + retry_backoff;
+        return;
+    }
+    const ByteView more = row->unaligned_records.bytes;
+    snapshot_->bytes.insert(snapshot_->bytes.end(), more.begin(), more.end());
+    if (static_cast<std::int64_t>(snapshot_->bytes.size()) < row->size) return;
+    const Snapshot whole = *std::exchange(snapshot_, {});
+    if (restore(whole))
+        publish();
+    else
+        fetch_due_ = context_.now() + retry_backoff;
+}
+
+bool ControllerLink::restore(const Snapshot& snapshot) {
+    auto image = std::make_shared<metadata::ClusterImage>();
+    ByteView rest = snapshot.bytes;
+    ByteView bytes;
+    bool sound = true;
+    while (sound && record::next_batch(rest, bytes) == record::Peek::ok) {
+        const record::BatchView batch(bytes);
+        sound = batch.crc_holds() &&
+                record::for_each_record(batch.records(), [&](const record::Record& record) {
+                    if (batch.is_control() || !record.value) return;
+                    const auto change = metadata::decode_change(*record.value);
+                    if (!change.ok() || !change->has_value()) return;
+                    if (!image->restore(**change, snapshot.end.value - 1).ok()) sound = false;
+                });
+    }
+    if (!sound || !rest.empty()) {
+        context_.env().log("a snapshot of the metadata cannot be read");
+        return false;
+    }
+    context_.image = std::move(image);
+    next_ = snapshot.end;
+    last_epoch_ = snapshot.epoch;
+    return true;
+}
+
 bool ControllerLink::learn_leader(const protocol::FetchResponsePartition& row) {
     const bool diverges =
         row.diverging_epoch.epoch != no_leader_epoch || row.diverging_epoch.end_offset != no_offset;
@@ -161,6 +222,7 @@ bool ControllerLink::learn_leader(const protocol::FetchResponsePartition& row) {
                            row.error_code == ErrorCode::not_leader_or_follower;
     if (!diverges && !elsewhere) return false;
     uncommitted_.clear();  // it may never be committed; what is applied is
+    snapshot_.reset();
     if (elsewhere && row.current_leader.leader_epoch >= leader_epoch_) {
         leader_epoch_ = row.current_leader.leader_epoch;
         const BrokerId leader = row.current_leader.leader_id;

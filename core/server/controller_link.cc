@@ -9,6 +9,7 @@
 #include "core/protocol/messages/broker_heartbeat.h"
 #include "core/protocol/messages/broker_registration.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/quorum_fetch_snapshot.h"
 #include "core/record/batch.h"
 
 namespace klamm::server {
@@ -20,6 +21,7 @@ constexpr int heartbeat_version = 1;
 constexpr int alter_partition_version = 3;
 constexpr int producer_ids_version = 0;
 constexpr int fetch_version = 17;
+constexpr int fetch_snapshot_version = 1;
 constexpr int quorum_fetch_version = 18;  // says which high watermark it knows
 // How long a stop waits for the controller before it goes without.
 constexpr Duration shutdown_wait_max = seconds(20);
@@ -73,6 +75,7 @@ void ControllerLink::turn_to_wanted() {
     line_ = make_line(254);
     log_line_ = make_line(255);
     uncommitted_.clear();
+    snapshot_.reset();
     heartbeat_due_ = std::min(heartbeat_due_, context_.now());
 }
 
@@ -260,7 +263,23 @@ void ControllerLink::send_producer_ids() {
     line_.send(context_.env(), request, producer_ids_version, "broker", note(std::move(asked)));
 }
 
+void ControllerLink::send_fetch_snapshot() {
+    protocol::FetchSnapshotRequest request;
+    request.cluster_id = std::string_view(context_.settings.cluster);
+    request.replica_id = context_.self();
+    request.max_bytes = metadata_fetch_bytes_max;
+    protocol::FetchSnapshotRequestPartition partition;
+    partition.current_leader_epoch = leader_epoch_;
+    partition.snapshot_id = {snapshot_->end, snapshot_->epoch};
+    partition.position = static_cast<std::int64_t>(snapshot_->bytes.size());
+    request.topics.push_back({.name = metadata_topic_name, .partitions = {partition}});
+    fetching_ = true;
+    log_line_.send(context_.env(), request, fetch_snapshot_version, "broker",
+                   note({Tag::fetch_snapshot, {}, {}}));
+}
+
 void ControllerLink::send_fetch() {
+    if (snapshot_.has_value()) return send_fetch_snapshot();
     protocol::FetchRequest request;
     request.replica_state = {.replica_id = context_.self(), .replica_epoch = context_.broker_epoch};
     request.max_wait_ms = 500;
@@ -314,6 +333,7 @@ void ControllerLink::failed(const std::vector<net::Sent>& sent) {
                                                  .error = ErrorCode::network_exception});
                 break;
             case Tag::fetch:
+            case Tag::fetch_snapshot:
                 fetching_ = false;
                 fetch_due_ = again;
                 break;

@@ -65,7 +65,19 @@ class ControllerLink {
     [[nodiscard]] Instant deadline_min() const;
 
   private:
-    enum class Tag : std::uint8_t { registration, heartbeat, alter_partition, producer_ids, fetch };
+    enum class Tag : std::uint8_t {
+        registration,
+        heartbeat,
+        alter_partition,
+        producer_ids,
+        fetch,
+        fetch_snapshot,
+    };
+    struct Snapshot {  // that the leader sends in place of what its log has no more
+        Offset end;
+        LeaderEpoch epoch;
+        Bytes bytes;  // so far
+    };
     struct Asked {  // one request in flight on the line
         Tag tag;
         std::vector<AlterIsrCommand> alters;
@@ -96,6 +108,10 @@ class ControllerLink {
     void on_alter_partition(const net::Answer& answer, const std::vector<AlterIsrCommand>& alters);
     void on_producer_ids(const net::Answer& answer, const ReplyTo& reply);
     void on_fetch(const net::Answer& answer);
+    void send_fetch_snapshot();
+    void on_fetch_snapshot(const net::Answer& answer);
+    /// Puts the snapshot in the image's place; false when it cannot be read.
+    bool restore(const Snapshot& snapshot);
     /// Applies committed batches; false when they cannot be read.
     bool apply(ByteView batches, Offset committed);
     void fail_alter(const AlterIsrCommand& command);
@@ -134,7 +150,8 @@ class ControllerLink {
     LeaderEpoch last_epoch_ = no_leader_epoch;
     LeaderEpoch leader_epoch_{0};  // of the quorum
     Offset committed_ = no_offset;
-    Bytes uncommitted_;        // whole batches from next_ on
+    Bytes uncommitted_;  // whole batches from next_ on
+    std::optional<Snapshot> snapshot_;
     Offset goal_ = no_offset;  // caught_up_ when next_ has reached it
 };
 

@@ -179,20 +179,23 @@ void MetadataNode::load_bytes(ByteView bytes) {
         bytes = bytes.subspan(size);
         if (batch.next_offset() <= loaded_) continue;
         record::for_each_record(batch.records(), [&](const record::Record& record) {
-            if (batch.is_control() || !record.value) return;
-            const auto decoded = metadata::decode_record(*record.value);
-            if (!decoded.ok()) return;
-            if (const auto* ids = std::get_if<metadata::ProducerIdsRecord>(&decoded->record))
-                producer_id_next_ = ids->next_producer_id;
-            if (const auto change = metadata::change_of(decoded->record)) {
-                const Status applied =
-                    image_.apply(*change, record::record_offset(batch, record).value);
-                if (!applied.ok())
-                    env_->log("a metadata record does not apply: " + applied.error().text);
-            }
+            if (!batch.is_control() && record.value)
+                load_record(*record.value, record::record_offset(batch, record).value, false);
         });
         loaded_ = batch.next_offset();
     }
+}
+
+void MetadataNode::load_record(ByteView frame, std::int64_t offset, bool of_snapshot) {
+    const auto decoded = metadata::decode_record(frame);
+    if (!decoded.ok()) return;
+    if (const auto* ids = std::get_if<metadata::ProducerIdsRecord>(&decoded->record))
+        producer_id_next_ = ids->next_producer_id;
+    const auto change = metadata::change_of(decoded->record);
+    if (!change) return;
+    const Status applied =
+        of_snapshot ? image_.restore(*change, offset) : image_.apply(*change, offset);
+    if (!applied.ok()) env_->log("a metadata record does not apply: " + applied.error().text);
 }
 
 void MetadataNode::bootstrap() {
@@ -237,7 +240,17 @@ void MetadataNode::append(const std::vector<Bytes>& frames) {
     log_->flush(*env_);
 }
 
-void MetadataNode::decide(const controller::Decisions& decisions, const facts::Fact* also) {
+/// Of a quorum another leader may commit it, to whom the record says less than is known here.
+template <class Fact>
+void MetadataNode::state_decided(Offset offset, const Fact& fact) {
+    if (quorum_ != nullptr)
+        env_->turn().state(facts::MetadataDecided{epoch_, offset, fact});
+    else
+        facts_.push_back({offset, fact});
+}
+
+void MetadataNode::decide(const controller::Decisions& decisions,
+                          const facts::BrokerRegistered* registered) {
     if (decisions.empty()) return;
     std::vector<Bytes> frames;
     Offset offset = log_end();
@@ -256,15 +269,15 @@ void MetadataNode::decide(const controller::Decisions& decisions, const facts::F
         if (env_->turn().facts_wanted()) {
             state_configured(decided.change, offset);
             if (partition)
-                facts_.push_back({offset, controller::committed_fact(image_, changed, offset.value,
-                                                                     decided.cause)});
+                state_decided(offset, controller::committed_fact(image_, changed, offset.value,
+                                                                 decided.cause));
             if (const auto* broker = std::get_if<metadata::BrokerChanged>(&decided.change);
                 broker != nullptr && broker->fenced)
-                facts_.push_back({offset, facts::BrokerFencing{offset.value, broker->broker,
-                                                               broker->epoch, *broker->fenced}});
-            if (also != nullptr &&
+                state_decided(offset, facts::BrokerFencing{offset.value, broker->broker,
+                                                           broker->epoch, *broker->fenced});
+            if (registered != nullptr &&
                 std::holds_alternative<metadata::BrokerRegistered>(decided.change))
-                facts_.push_back({offset, *also});
+                state_decided(offset, *registered);
         }
         ++offset;
     }
@@ -285,9 +298,9 @@ void MetadataNode::state_configured(const metadata::Change& change, Offset offse
     for (const auto& [id, topic] : image_.topics()) {
         if (!name.empty() && topic.name != name) continue;
         for (const auto& [index, partition] : topic.partitions)
-            facts_.push_back(
-                {offset, controller::committed_fact(image_, {id, index}, offset.value,
-                                                    facts::PartitionChangeCause::configuration)});
+            state_decided(offset,
+                          controller::committed_fact(image_, {id, index}, offset.value,
+                                                     facts::PartitionChangeCause::configuration));
     }
 }
 
@@ -297,7 +310,8 @@ void MetadataNode::commit() {
         env_->turn().state(facts_.front().fact);
         facts_.pop_front();
     }
-    while (!replies_.empty() && replies_.front().required <= committed_) {
+    while (!replies_.empty() && (replies_.front().required <= committed_ ||
+                                 env_->turn().planted(Bug::controller_replies_before_commit))) {
         inbound_.respond(*env_, replies_.front().asked.key, std::move(replies_.front().pieces));
         replies_.pop_front();
     }
@@ -395,6 +409,7 @@ void MetadataNode::tick() {
     }
     if (quorum_ != nullptr) stop_quorum();
     alarm_ = alarm;
+    if (quorum_ != nullptr && quorum_->raft() != nullptr && !stopping_) save();
 }
 
 void MetadataNode::begin_stop() {

@@ -9,12 +9,12 @@
 // one that leads is active and decides; the others answer NOT_CONTROLLER. A decision is answered
 // when it is committed; one that was not when the controller was deposed is dropped with the image,
 // which is then made anew from what is committed, and its row is answered NOT_CONTROLLER: nobody
-// knows whether the next leader commits it. Facts are stated by the controller that decided, if it
-// sees the commit while it leads.
+// knows whether the next leader commits it.
 //
 // What always holds: decisions read the image with everything decided applied; nothing is answered
 // or given to an observer before its records are synced; facts about metadata are stated when it is
-// committed, in its order. A script may ask for what an administrator would: that is how leaders
+// committed, in its order, and of a quorum when it is decided: Quorum states what is committed, and
+// a judge puts both together. A script may ask for what an administrator would: that is how leaders
 // are moved and options changed on purpose.
 
 #include <deque>
@@ -30,6 +30,7 @@
 #include "core/controller/partition_control.h"
 #include "core/controller/topic_control.h"
 #include "core/env/env.h"
+#include "core/metadata/image_records.h"
 #include "core/net/inbound.h"
 #include "core/server/quorum.h"
 #include "core/storage/log_directory.h"
@@ -84,6 +85,13 @@ struct MetadataSettings {
     /// The controllers of the quorum, this one included; empty: it is alone, and there is none.
     std::vector<QuorumVoter> voters;
     raft::Settings quorum;  // timeouts
+    QuorumLogSettings log = {};
+    /// metadata.log.max.record.bytes.between.snapshots: committed bytes after which a controller of
+    /// a quorum makes a snapshot; metadata.log.max.snapshot.interval.ms: or this long, if anything
+    /// was committed.
+    std::uint64_t snapshot_bytes = 20U << 20;
+    Duration snapshot_interval = seconds(3'600);
+    std::size_t snapshot_slice_records = 500;  // of it that a turn writes
     /// Of a quorum: asked to stop, it stays while a broker is not fenced, for brokers that are
     /// stopping too and need its leave. Else it goes at once, and leaves the brokers to the others.
     bool stays_for_brokers = false;
@@ -155,8 +163,10 @@ class MetadataNode final : public env::Node {
     /// Lets the quorum do what it can, and takes its news; false when there was none.
     bool settle_quorum();
     void on(const Committed& news);
+    void on(const SnapshotPart& news);
     void on(const Elected& news);
     void on(const Deposed& news);
+    void save();
     void stop_quorum();
     void handle_api_versions(const Asked& asked);
     void handle_registration(const Asked& asked);
@@ -181,7 +191,10 @@ class MetadataNode final : public env::Node {
     void refuse_all(const Asked& asked, protocol::ErrorCode error);
 
     /// Records and applies `decisions`, in one batch.
-    void decide(const controller::Decisions& decisions, const facts::Fact* also = nullptr);
+    void decide(const controller::Decisions& decisions,
+                const facts::BrokerRegistered* registered = nullptr);
+    template <class Fact>
+    void state_decided(Offset offset, const Fact& fact);
     void state_configured(const metadata::Change& change, Offset offset);
     void append(const std::vector<Bytes>& frames);
     /// Answers once everything decided so far is durable.
@@ -195,6 +208,7 @@ class MetadataNode final : public env::Node {
     void after_log_event();
     void load();
     void load_bytes(ByteView bytes);
+    void load_record(ByteView frame, std::int64_t offset, bool of_snapshot);
     void bootstrap();
     void commit();
     bool serve(const Observer& observer);
@@ -220,6 +234,15 @@ class MetadataNode final : public env::Node {
     Offset loaded_{0};
     LeaderEpoch epoch_{0};
     metadata::ClusterImage image_;
+    struct Saving {  // a snapshot under way: what is left to write of it
+        explicit Saving(const metadata::ClusterImage& image) : records(image) {}
+        metadata::ImageRecords records;
+        ProducerId producer_id_next{0};
+    };
+    std::unique_ptr<Saving> saving_;
+    std::uint64_t unsaved_bytes_ = 0;  // committed since the last
+    Instant saved_at_;
+    Timestamp committed_at_{0};  // by the last committed record
     controller::BrokerControl brokers_;
     ProducerId producer_id_next_{0};
     Offset committed_{0};

@@ -2,6 +2,9 @@
 // leads to the image, and back to rows that wait.
 #include <algorithm>
 
+#include "core/metadata/change_records.h"
+#include "core/record/batch.h"
+#include "core/record/record.h"
 #include "core/server/metadata_node.h"
 
 namespace klamm::server {
@@ -13,10 +16,12 @@ void MetadataNode::start_quorum(const env::Started& started) {
     settings.log_dir = settings_.log_dir;
     settings.voters = settings_.voters;
     settings.raft = settings_.quorum;
+    settings.log = settings_.log;
     quorum_ = std::make_unique<Quorum>(std::move(settings), inbound_);
     constexpr auto domain = draw_domain("server.directory");
     const Draws& draws = env_->turn().draws;
     const auto node = static_cast<std::uint64_t>(settings_.node.value);
+    saved_at_ = env_->turn().now;
     quorum_->start(*env_, started.incarnation,
                    uuid_from_halves(draws.word(domain, node, 0), draws.word(domain, node, 1)));
 }
@@ -37,6 +42,11 @@ void MetadataNode::on(const Committed& news) {
     // What it has decided itself is applied already.
     if (!serving_) load_bytes(news.batches);
     committed_ = news.next;
+    unsaved_bytes_ += news.batches.size();
+    ByteView rest = news.batches;
+    ByteView one;
+    while (record::next_batch(rest, one) == record::Peek::ok)
+        committed_at_ = record::BatchView(one).max_timestamp();
 }
 
 void MetadataNode::on(const Elected& news) {
@@ -58,7 +68,66 @@ void MetadataNode::on(const Deposed&) {
     image_ = metadata::ClusterImage();
     producer_id_next_ = ProducerId(0);
     loaded_ = committed_ = Offset(0);
-    quorum_->replay();
+}
+
+/// In place of everything before its end.
+void MetadataNode::on(const SnapshotPart& news) {
+    if (news.first) {
+        image_ = metadata::ClusterImage();
+        producer_id_next_ = ProducerId(0);
+        loaded_ = committed_ = Offset(0);
+        if (saving_ != nullptr) quorum_->abandon_snapshot(*env_);
+        saving_.reset();
+    }
+    ByteView rest = news.batches;
+    ByteView bytes;
+    while (record::next_batch(rest, bytes) == record::Peek::ok) {
+        const record::BatchView batch(bytes);
+        if (batch.is_control()) continue;
+        record::for_each_record(batch.records(), [&](const record::Record& record) {
+            if (record.value) load_record(*record.value, news.id.offset.value - 1, true);
+        });
+    }
+    if (!news.last) return;
+    loaded_ = committed_ = news.id.offset;
+    unsaved_bytes_ = 0;
+    saved_at_ = env_->turn().now;
+}
+
+/// Makes a snapshot when enough has been committed since the last, a slice of records a turn.
+void MetadataNode::save() {
+    if (saving_ == nullptr) {
+        const Instant now = env_->turn().now;
+        const bool due = unsaved_bytes_ >= settings_.snapshot_bytes ||
+                         (unsaved_bytes_ > 0 && now >= saved_at_ + settings_.snapshot_interval);
+        // What has been decided and is not committed yet must not be in it.
+        const bool settled = !serving_ || committed_ == log_end();
+        if (!due || !settled || image_.offset() < 0 || quorum_->making_snapshot()) return;
+        if (!quorum_->begin_snapshot(*env_, committed_, committed_at_)) return;
+        unsaved_bytes_ = 0;
+        saved_at_ = now;
+        saving_ = std::make_unique<Saving>(image_);
+        saving_->producer_id_next = producer_id_next_;
+    }
+    std::vector<Bytes> frames;
+    bool last = false;
+    while (!last && frames.size() < settings_.snapshot_slice_records) {
+        const auto change = saving_->records.next();
+        last = !change.has_value();
+        if (!last) frames.push_back(metadata::encode_change(*change));
+    }
+    if (last && saving_->producer_id_next > ProducerId(0))
+        frames.push_back(metadata::encode_record(
+            metadata::ProducerIdsRecord{.broker_id = no_broker,
+                                        .broker_epoch = no_broker_epoch,
+                                        .next_producer_id = saving_->producer_id_next}));
+    quorum_->add_to_snapshot(*env_, frames);
+    if (last) {
+        saving_.reset();
+        quorum_->finish_snapshot(*env_);
+    } else {
+        alarm_ = env_->turn().now;
+    }
 }
 
 void MetadataNode::stop_quorum() {

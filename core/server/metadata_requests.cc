@@ -130,8 +130,8 @@ void MetadataNode::handle_registration(const Asked& asked) {
         brokers_.register_broker(env_->turn(), image_, registration, log_end().value);
     response.error_code = outcome.error;
     response.broker_epoch = outcome.epoch;
-    const facts::Fact fact = facts::BrokerRegistered{outcome.epoch.value, body->broker_id,
-                                                     outcome.epoch, outcome.proven};
+    const facts::BrokerRegistered fact{outcome.epoch.value, body->broker_id, outcome.epoch,
+                                       outcome.proven};
     decide(outcome.decisions, outcome.new_incarnation ? &fact : nullptr);
     reply(asked, response);
 }

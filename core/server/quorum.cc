@@ -28,7 +28,7 @@ Quorum::Quorum(QuorumSettings settings, net::Inbound& inbound)
     : settings_(std::move(settings)),
       names_{settings_.cluster, settings_.listener},
       inbound_(inbound),
-      log_(settings_.log_dir),
+      log_(settings_.log_dir, settings_.log),
       lines_(names_, settings_.node, settings_.raft.request_timeout) {}
 
 void Quorum::start(env::Env& env, std::uint64_t incarnation, const Uuid& new_directory) {
@@ -70,6 +70,9 @@ void Quorum::on_request(env::Env& env, const QuorumAsked& asked) {
         respond(ticket, raft::refusal_of(api, read->refusal));
     } else {
         row.bytes_max = read->bytes_max;
+        if (const auto* vote = std::get_if<raft::VoteRequest>(&*read->request);
+            vote != nullptr && !vote->pre_vote)
+            row.vote = facts::QuorumVoted{vote->epoch, vote->candidate.id};
         asked_[ticket] = row;
         inbox_.emplace_back(TakeRequest{ticket, std::move(*read->request)});
     }
@@ -100,6 +103,7 @@ void Quorum::tell(Fn&& fn, const Buffer& records) {
     const raft::LogView view = log_.view();
     end_told_ = view.end;
     flushed_told_ = view.flushed;
+    start_told_ = view.start;
     apply(fn(*raft_, env_->turn(), view), records);
 }
 
@@ -111,8 +115,25 @@ void Quorum::apply(raft::Effects effects, const Buffer& records) {
     if (effects.persist.has_value()) log_.write_state(*env_, *effects.persist);
     for (raft::Send& send : effects.sends) held_.push_back({send.after, std::move(send)});
     for (raft::Answer& answer : effects.answers) held_.push_back({answer.after, std::move(answer)});
-    if (effects.high_watermark.has_value()) high_watermark_ = *effects.high_watermark;
-    KLAMM_ASSERT(!effects.restart.has_value());  // no piece of a snapshot was ever asked for
+    if (raft_->is_leader() && led_told_ != raft_->epoch()) {
+        led_told_ = raft_->epoch();
+        env_->turn().state(facts::QuorumLeading{raft_->epoch(), raft_->progress()->epoch_start()});
+    }
+    if (effects.high_watermark.has_value()) {
+        env_->turn().state(facts::QuorumCommitted{raft_->epoch(), high_watermark_,
+                                                  *effects.high_watermark, raft_->is_leader()});
+        high_watermark_ = *effects.high_watermark;
+    }
+    if (effects.drop_pieces) log_.snapshots().drop_pieces(*env_);
+    if (effects.keep_piece.has_value())
+        log_.snapshots().keep_piece(*env_, piece_id_, *effects.keep_piece, records);
+    check();
+    if (!failure_.empty()) return;
+    if (effects.restart.has_value()) {
+        log_.restart(*env_, *effects.restart);
+        cut_pending_ = true;
+        return;
+    }
     std::vector<raft::ControlEntry> entries;
     if (effects.truncate.has_value()) {
         log_.truncate(*env_, *effects.truncate);
@@ -144,12 +165,16 @@ void Quorum::begin() {
     }
     raft_ = std::make_unique<raft::Raft>(raft::ReplicaKey{settings_.node, log_.directory_id()},
                                          settings, static_voters(settings_));
-    handed_out_ = log_.view().start;
-    high_watermark_ = handed_out_;
+    replay();
+    high_watermark_ = log_.view().start;
+    const auto content = log_.take_content();
     const auto stored = log_.take_stored();
     const auto entries = log_.take_entries();
+    const raft::ElectionState known = stored.value_or(raft::ElectionState{});
+    env_->turn().state(
+        facts::QuorumStarted{known.epoch, known.voted ? known.voted->id : no_broker, known.leader});
     tell([&](raft::Raft& raft, const Turn& turn, const raft::LogView& view) {
-        return raft.start(turn, view, stored, std::nullopt, entries);
+        return raft.start(turn, view, stored, content, entries);
     });
 }
 
@@ -160,8 +185,9 @@ void Quorum::tick(env::Env& env) {
     if (raft_ == nullptr && failure_.empty() && log_.phase() == QuorumLog::Phase::ready) begin();
     if (ready()) {
         lines_.tick(env);
+        log_.clean(env);
         step();
-        alarm_ = std::min(raft_alarm_, lines_.deadline());
+        alarm_ = std::min({raft_alarm_, lines_.deadline(), log_.clean_due()});
     }
     check();
     env_ = nullptr;
@@ -176,11 +202,16 @@ void Quorum::step() {
     const auto on_log = [](raft::Raft& raft, const Turn& turn, const raft::LogView& view) {
         return raft.on_log(turn, view);
     };
+    const raft::LogView here = log_.view();
     if (cut_pending_ && !log_.cutting()) {
         cut_pending_ = false;
-        tell(on_log);
-    } else if (!cut_pending_ &&
-               (log_.view().end != end_told_ || log_.view().flushed != flushed_told_)) {
+        const auto content = log_.take_content();
+        if (content.has_value()) replay();  // what was handed out is replaced
+        tell([&](raft::Raft& raft, const Turn& turn, const raft::LogView& now) {
+            return raft.on_log(turn, now, {}, content);
+        });
+    } else if (!cut_pending_ && (here.end != end_told_ || here.flushed != flushed_told_ ||
+                                 here.start != start_told_)) {
         tell(on_log);
     } else if (!cut_pending_ && env_->turn().now >= raft_alarm_) {
         tell([](raft::Raft& raft, const Turn& turn, const raft::LogView& view) {
@@ -189,6 +220,7 @@ void Quorum::step() {
     }
     for (;;) {
         take_reads();
+        take_snapshot_reads();
         release();
         for (QuorumLines::Outcome& outcome : lines_.take_outcomes())
             inbox_.emplace_back(std::move(outcome));
@@ -208,6 +240,9 @@ void Quorum::step() {
 void Quorum::take(const Input& input) {
     const Buffer none;
     const auto* outcome = std::get_if<QuorumLines::Outcome>(&input);
+    if (outcome != nullptr && outcome->response.has_value())
+        if (const auto* piece = std::get_if<raft::FetchSnapshotResponse>(&*outcome->response))
+            piece_id_ = piece->id;
     tell(
         [&](raft::Raft& raft, const Turn& turn, const raft::LogView& view) {
             if (const auto* asked = std::get_if<TakeRequest>(&input))
@@ -239,12 +274,11 @@ void Quorum::release() {
 }
 
 void Quorum::leave(raft::Send send) {
-    if (std::holds_alternative<raft::FetchSnapshotRequest>(send.body)) {
-        failure_ = "the leader's log begins with a snapshot, which this node cannot take";
-        return;
-    }
     // The core may have forgotten it while it was held.
     if (!raft_->expects(send.to, send.request)) return;
+    if (const auto* vote = std::get_if<raft::VoteRequest>(&send.body);
+        vote != nullptr && !vote->pre_vote)
+        env_->turn().state(facts::QuorumVoted{vote->epoch, settings_.node});
     std::optional<env::Endpoint> at;
     if (const raft::Endpoints* endpoints = raft_->endpoints_of(send.to))
         for (const raft::Endpoint& one : *endpoints)
@@ -253,6 +287,12 @@ void Quorum::leave(raft::Send send) {
 }
 
 void Quorum::leave(raft::Answer answer) {
+    if (const auto* piece = std::get_if<raft::FetchSnapshotResponse>(&answer.body);
+        piece != nullptr && piece->bytes > 0) {
+        const std::uint64_t tag = ++tags_;
+        serving_[tag] = {answer.ticket, *piece};
+        return log_.snapshots().read(*env_, tag, piece->id, piece->position, piece->bytes);
+    }
     const auto* fetch = std::get_if<raft::FetchResponse>(&answer.body);
     if (fetch == nullptr || !fetch->has_records) return respond(answer.ticket, answer.body);
     const auto asked = asked_.find(answer.ticket);
@@ -270,6 +310,8 @@ void Quorum::respond(raft::Ticket ticket, const raft::Response& response,
     if (row == asked_.end()) return;
     const Asked asked = row->second;
     asked_.erase(row);
+    const auto* vote = std::get_if<raft::VoteResponse>(&response);
+    if (vote != nullptr && vote->granted && asked.vote) env_->turn().state(*asked.vote);
     net::Pieces pieces;
     for (Buffer& one : records) pieces.emplace_back(std::move(one));
     const std::uint64_t bytes = net::size_of(pieces);
@@ -298,14 +340,15 @@ void Quorum::take_reads() {
         if (row == serving_.end()) continue;
         Serving serving = std::move(row->second);
         serving_.erase(row);
+        auto& body = std::get<raft::FetchResponse>(serving.body);
         // What was read while it led is its log only if it leads still.
-        if (!raft_->is_leader() || raft_->epoch() != serving.body.view.epoch) {
-            serving.body = raft::FetchResponse{};
-            serving.body.error = protocol::ErrorCode::not_leader_or_follower;
-            serving.body.view = {raft_->epoch(), raft_->leader(), {}};
+        if (!raft_->is_leader() || raft_->epoch() != body.view.epoch) {
+            body = raft::FetchResponse{};
+            body.error = protocol::ErrorCode::not_leader_or_follower;
+            body.view = {raft_->epoch(), raft_->leader(), {}};
             read.pieces.clear();
         }
-        respond(serving.ticket, serving.body, std::move(read.pieces));
+        respond(serving.ticket, body, std::move(read.pieces));
     }
 }
 
@@ -316,6 +359,7 @@ void Quorum::note_leadership() {
     if (elected_.has_value() && (!leads || raft_->epoch() != *elected_)) {
         news_.emplace_back(Deposed{*elected_});
         elected_.reset();
+        replay();
     }
     // The first record of the epoch is committed and handed out, and with it all before it.
     if (leads && !elected_.has_value() && handed_out_ > raft_->progress()->epoch_start()) {
@@ -325,7 +369,9 @@ void Quorum::note_leadership() {
 }
 
 void Quorum::hand_out() {
-    while (handing_out_ == 0 && handed_out_ < high_watermark_ && !cut_pending_) {
+    hand_out_snapshot();
+    while (!snapshot_due_.has_value() && handing_out_ == 0 && handed_out_ < high_watermark_ &&
+           !cut_pending_) {
         const Offset before = handed_out_;
         handing_out_ = ++tags_;
         log_.read(*env_, handing_out_, handed_out_, hand_out_bytes, high_watermark_);
@@ -343,8 +389,11 @@ std::optional<Offset> Quorum::append(env::Env& env, const std::vector<Bytes>& va
 }
 
 void Quorum::replay() {
-    handed_out_ = log_.view().start;
+    const raft::LogView view = log_.view();
+    handed_out_ = view.start;
     handing_out_ = 0;
+    snapshot_due_.reset();
+    if (!view.snapshots.empty()) snapshot_due_ = SnapshotDue{view.snapshots.back().id};
 }
 
 void Quorum::close(env::Env& env) {

@@ -9,11 +9,13 @@
 // What always holds:
 //   a message leaves when the quorum-state that it rests on is durable;
 //   the core hears of nothing while its log is being cut: what comes waits in order;
-//   committed batches are handed out in order, whole, once each, until replay() begins anew;
+//   committed batches are handed out in order, whole, once each, until Deposed: then anew;
 //   Elected comes when everything before the epoch's start was handed out, and Deposed before
 //   anything that another leader has committed.
 // A failure of the disk, or a contradiction among replicas, ends the process: failure() says why.
-// Snapshots are neither made nor taken; a leader that offers one ends the process.
+//
+// Snapshots are the state machine's to make, in slices, from what it was handed out; a replica that
+// is behind the leader's log fetches one, and its state machine is given it as SnapshotPart.
 
 #include <deque>
 #include <map>
@@ -37,6 +39,7 @@ struct QuorumSettings {
     std::string log_dir = "metadata";
     std::vector<QuorumVoter> voters;
     std::string listener = "CONTROLLER";  // its name, in requests and records
+    QuorumLogSettings log = {};
     /// Timeouts. Its endpoints, the bootstrap servers and the incarnation are set by the host.
     raft::Settings raft;
 };
@@ -47,15 +50,23 @@ struct Committed {
     Offset from;  // what lies below was handed out before
     Offset next;  // everything below is handed out now
 };
+/// A snapshot, in place of everything before its end: whole batches, one part after the other.
+struct SnapshotPart {
+    raft::LogId id;
+    Buffer batches;
+    bool first = false;  // what was handed out before counts no more
+    bool last = false;
+};
 /// It leads: what it appends from now on may be committed.
 struct Elected {
     LeaderEpoch epoch;
 };
-/// What it has appended and not yet seen committed may be gone, or be committed by another.
+/// What it has appended and not yet seen committed may be gone, or be committed by another. All
+/// that is committed is handed out anew from here on.
 struct Deposed {
     LeaderEpoch epoch;  // in which it led
 };
-using QuorumNews = std::variant<Committed, Elected, Deposed>;
+using QuorumNews = std::variant<Committed, SnapshotPart, Elected, Deposed>;
 
 /// A request of the quorum, whose header has been read.
 struct QuorumAsked {
@@ -89,8 +100,14 @@ class Quorum {
     /// Gives up leadership, if it has it, with the next tick().
     void resign() { inbox_.emplace_back(Resign{}); }
 
-    /// Everything committed is handed out anew, from the log's start.
-    void replay();
+    // --- snapshots; by whoever was handed out everything below `end`
+    [[nodiscard]] bool making_snapshot() const { return log_.snapshots().making(); }
+    /// Begins a snapshot of what lies below `end`; false when there may be none.
+    bool begin_snapshot(env::Env& env, Offset end, Timestamp last);
+    /// The records that make the state, in slices; then finish_snapshot().
+    void add_to_snapshot(env::Env& env, const std::vector<Bytes>& values);
+    void finish_snapshot(env::Env& env);
+    void abandon_snapshot(env::Env& env) { log_.snapshots().abandon(env); }
 
     /// Leaves in order, from the next tick() on: see raft::Raft::shut_down.
     void shut_down(Duration timeout) { inbox_.emplace_back(ShutDown{timeout}); }
@@ -113,6 +130,7 @@ class Quorum {
         std::int16_t version = 0;
         std::int32_t correlation = 0;
         std::uint32_t bytes_max = 0;
+        std::optional<facts::QuorumVoted> vote = {};  // that is asked for, and no pre-vote
     };
     struct TakeRequest {
         raft::Ticket ticket;
@@ -126,7 +144,7 @@ class Quorum {
     using Message = std::variant<raft::Send, raft::Answer>;
     struct Serving {  // an answer whose records are being read
         raft::Ticket ticket;
-        raft::FetchResponse body;
+        std::variant<raft::FetchResponse, raft::FetchSnapshotResponse> body;
     };
 
     template <class Fn>
@@ -142,7 +160,11 @@ class Quorum {
     void respond(raft::Ticket ticket, const raft::Response& response,
                  std::vector<Buffer> records = {});
     void take_reads();
+    /// Everything committed is handed out anew, from the newest snapshot or the log's start.
+    void replay();
     void hand_out();
+    void hand_out_snapshot();
+    void take_snapshot_reads();
     void note_leadership();
     void check();
     [[nodiscard]] bool ready() const { return raft_ != nullptr && failure_.empty() && !closing_; }
@@ -163,6 +185,8 @@ class Quorum {
     bool cut_pending_ = false;  // the core waits for on_log()
     Offset end_told_{0};        // as the core knows the log
     Offset flushed_told_{0};
+    Offset start_told_{0};
+    raft::LogId piece_id_;  // of the piece that was received last
     std::deque<Input> inbox_;
     struct Held {
         raft::StateNumber after;
@@ -178,7 +202,19 @@ class Quorum {
     Offset high_watermark_{0};
     Offset handed_out_{0};
     std::uint64_t handing_out_ = 0;  // the tag of the read that is under way
+    struct SnapshotDue {             // to be handed out before anything else
+        raft::LogId id;
+        std::uint64_t position = 0;
+        std::uint64_t reading = 0;  // the tag of the read that is under way
+    };
+    std::optional<SnapshotDue> snapshot_due_;
+    struct Making {
+        raft::LogId id;
+        Offset next{0};  // of the snapshot's own records
+    };
+    Making making_;
     std::optional<LeaderEpoch> elected_;
+    LeaderEpoch led_told_ = no_leader_epoch;  // of which it was stated that it leads
     std::vector<QuorumNews> news_;
 };
 

@@ -22,12 +22,16 @@ constexpr env::Token state_read = own | 1;
 constexpr env::Token state_synced = own | 2;
 constexpr env::Token state_named = own | 3;
 constexpr env::Token reads_from = own | 16;
+constexpr env::Token snapshot_tokens = env::Token{owner_end + 1} << 32;
+constexpr std::uint64_t content_tag = 0;
+constexpr std::uint64_t content_bytes = 64 << 10;  // a snapshot's first batch is no larger
 constexpr std::uint64_t load_tag = 0;
 constexpr std::uint64_t load_bytes = 1 << 20;
 constexpr std::uint64_t state_bytes_max = 1 << 20;
 
-storage::LogConfig log_config() {
+storage::LogConfig log_config(const QuorumLogSettings& settings) {
     storage::LogConfig config;
+    config.segment_bytes = settings.segment_bytes;
     config.flush_messages = 1;
     config.max_message_bytes = 8 << 20;
     config.tail_cache_bytes = 64 << 20;  // who follows reads what is fresh
@@ -36,9 +40,12 @@ storage::LogConfig log_config() {
 
 }  // namespace
 
-QuorumLog::QuorumLog(std::string directory)
-    : path_(std::move(directory)), directory_(path_, owner_first, owner_end) {
-    partition_ = storage::join_path(path_, fmt::format("{}-0", metadata::metadata_topic_name));
+QuorumLog::QuorumLog(std::string directory, QuorumLogSettings settings)
+    : path_(std::move(directory)),
+      partition_(storage::join_path(path_, fmt::format("{}-0", metadata::metadata_topic_name))),
+      settings_(settings),
+      directory_(path_, owner_first, owner_end),
+      snapshots_(partition_, snapshot_tokens) {
     state_path_ = storage::join_path(partition_, quorum_state_file);
 }
 
@@ -71,7 +78,7 @@ bool QuorumLog::on_event(env::Env& env, const env::ReadDone& done) {
         reads_done_.push_back(std::move(read));
     } else if (directory_.owns(done.token)) {
         directory_.on_event(env, done);
-    } else {
+    } else if (!snapshots_.on_event(env, done)) {
         return false;
     }
     after_event(env);
@@ -83,15 +90,17 @@ bool QuorumLog::on_event(env::Env& env, const env::Synced& done) {
         advance_write(env, done.status, done.token == state_named);
     else if (directory_.owns(done.token))
         directory_.on_event(env, done);
-    else
+    else if (!snapshots_.on_event(env, done))
         return false;
     after_event(env);
     return true;
 }
 
 bool QuorumLog::on_event(env::Env& env, const env::Listed& done) {
-    if (!directory_.owns(done.token)) return false;
-    directory_.on_event(env, done);
+    if (directory_.owns(done.token))
+        directory_.on_event(env, done);
+    else if (!snapshots_.on_event(env, done))
+        return false;
     after_event(env);
     return true;
 }
@@ -106,19 +115,84 @@ void QuorumLog::after_event(env::Env& env) {
     if (directory_.phase() == DirectoryPhase::closed) phase_ = Phase::closed;
     if (directory_.phase() != DirectoryPhase::ready) return;
     if (log_ == nullptr)
-        log_ =
-            &directory_.open_log(env, {metadata::metadata_topic, PartitionIndex(0)},
-                                 fmt::format("{}-0", metadata::metadata_topic_name), log_config());
+        log_ = &directory_.open_log(env, {metadata::metadata_topic, PartitionIndex(0)},
+                                    fmt::format("{}-0", metadata::metadata_topic_name),
+                                    log_config(settings_));
     if (log_->phase() == storage::LogPhase::offline)
         return fail("the metadata log is offline: " + log_->offline()->error.text);
     if (!log_->opened()) return;
+    for (QuorumSnapshots::Read& read : snapshots_.take_reads()) {
+        if (read.tag == content_tag)
+            take_content(*content_of_, read.bytes);
+        else
+            snapshot_reads_.push_back(std::move(read));
+    }
+    if (snapshots_.phase() == QuorumSnapshots::Phase::failed) return fail(snapshots_.failure());
     retry_reads(env);
-    if (phase_ != Phase::starting) return;
+    advance_restart(env);
+    if (phase_ != Phase::starting || !settle_snapshots(env)) return;
     if (!state_asked_) open_state(env);
     if (state_read_) load(env);
 }
 
 // --- the start
+
+/// Whether log and snapshots are as they should be beside each other.
+bool QuorumLog::settle_snapshots(env::Env& env) {
+    if (snapshots_.phase() == QuorumSnapshots::Phase::fresh) snapshots_.start(env);
+    if (snapshots_.phase() != QuorumSnapshots::Phase::ready) return false;
+    if (log_->phase() != storage::LogPhase::open) return false;
+    const auto& infos = snapshots_.infos();
+    if (!dropped_ && !infos.empty()) {
+        const raft::LogId newest = infos.back().id;
+        const raft::LogId end =
+            raft::end_of({log_->log_start(), log_->log_end(), {}, &log_->epoch_cache(), {}});
+        dropped_ = newest > end;
+        if (dropped_) {
+            log_->truncate_fully_and_start_at(env, newest.offset);
+            return false;
+        }
+    }
+    const Offset start = log_->log_start();
+    if (start.value == 0) return true;
+    const auto below = std::count_if(infos.begin(), infos.end(),
+                                     [&](const auto& info) { return info.id.offset < start; });
+    const std::size_t kept = infos.size() - static_cast<std::size_t>(below);
+    if (kept == 0) {
+        fail(fmt::format("the metadata log begins at {}, and no snapshot has what was before",
+                         start.value));
+        return false;
+    }
+    snapshots_.keep_last(env, kept);
+    if (infos.front().id.offset > start)
+        log_->raise_log_start(env, infos.front().id.offset, facts::LogStartReason::retention);
+    if (content_state_ == Content::unknown) read_content(env, infos.front().id);
+    return content_state_ == Content::known;
+}
+
+void QuorumLog::read_content(env::Env& env, const raft::LogId& id) {
+    content_state_ = Content::reading;
+    content_of_ = id;
+    snapshots_.read(env, content_tag, id, 0, content_bytes);
+}
+
+/// Its first batch says what it has of the voters.
+void QuorumLog::take_content(const raft::LogId& id, ByteView bytes) {
+    content_state_ = Content::known;
+    raft::SnapshotContent content{id.offset, std::nullopt, 0};
+    ByteView batch;
+    if (record::next_batch(bytes, batch) != record::Peek::ok)
+        return fail("a snapshot of the metadata log cannot be read");
+    std::vector<raft::ControlEntry> entries;
+    note_entries(batch, record::BatchView(batch).next_offset(), entries);
+    for (raft::ControlEntry& entry : entries) {
+        if (const auto* version = std::get_if<raft::VersionChange>(&entry.value))
+            content.version = version->version;
+        if (auto* voters = std::get_if<raft::VotersChange>(&entry.value))
+            content.voters = std::move(voters->voters);
+    }
+    content_ = std::move(content);
+}
 
 void QuorumLog::open_state(env::Env& env) {
     state_asked_ = true;
@@ -186,10 +260,13 @@ void QuorumLog::note_entries(ByteView batches, Offset end, std::vector<raft::Con
 // --- the log
 
 raft::LogView QuorumLog::view() const {
-    return {log_->log_start(), log_->log_end(), log_->flushed_end(), &log_->epoch_cache(), {}};
+    return {log_->log_start(), log_->log_end(), log_->flushed_end(), &log_->epoch_cache(),
+            snapshots_.infos()};
 }
 
-bool QuorumLog::cutting() const { return log_->phase() != storage::LogPhase::open; }
+bool QuorumLog::cutting() const {
+    return restart_ != Restart::none || log_->phase() != storage::LogPhase::open;
+}
 
 void QuorumLog::append_control(env::Env& env, const raft::ControlAppend& append) {
     const Bytes batch = raft::encode_control_batch(append, env.turn().wall);
@@ -233,6 +310,48 @@ std::vector<raft::ControlEntry> QuorumLog::append_fetched(env::Env& env, const B
 }
 
 void QuorumLog::truncate(env::Env& env, Offset end) { log_->truncate_to(env, end); }
+
+// --- snapshots
+
+void QuorumLog::restart(env::Env& env, const raft::LogId& id) {
+    restart_ = Restart::completing;
+    restart_at_ = id;
+    snapshots_.complete(env);
+}
+
+/// The snapshot counts before the log goes.
+void QuorumLog::advance_restart(env::Env& env) {
+    const auto& infos = snapshots_.infos();
+    if (restart_ == Restart::completing && !infos.empty() && infos.back().id == restart_at_) {
+        restart_ = Restart::cutting;
+        log_->truncate_fully_and_start_at(env, restart_at_.offset);
+    }
+    if (restart_ == Restart::cutting && log_->phase() == storage::LogPhase::open) {
+        restart_ = Restart::reading;
+        snapshots_.keep_last(env, 1);
+        read_content(env, restart_at_);
+    }
+    if (restart_ == Restart::reading && content_state_ == Content::known) restart_ = Restart::none;
+}
+
+void QuorumLog::clean(env::Env& env) {
+    log_->remove_deleted(env);
+    const auto& infos = snapshots_.infos();
+    if (cutting() || infos.empty()) return;
+    std::size_t kept = infos.size();
+    std::uint64_t bytes = snapshots_.bytes() + log_->size_bytes();
+    for (; kept > 1 && bytes > settings_.retention_bytes; --kept)
+        bytes -= infos[infos.size() - kept].size;
+    if (kept == infos.size()) return;
+    // What begins later is there already: the log may begin with it.
+    const Offset start = infos[infos.size() - kept].id.offset;
+    log_->raise_log_start(env, start, facts::LogStartReason::retention);
+    snapshots_.keep_last(env, kept);
+}
+
+Instant QuorumLog::clean_due() const {
+    return log_ == nullptr ? instant_never : log_->deleted_due();
+}
 
 // --- reading
 

@@ -285,7 +285,7 @@ void ReplicaHost::find_offset(const OffsetCommand& command) {
     // A broker may see the log to its end, a client only what will stay.
     const replica::LatestAnswer latest =
         command.follower ? replica::LatestAnswer{ErrorCode::none, log_->log_end()}
-                         : state->latest();
+                         : state->latest(context_.turn());
     switch (command.timestamp) {
         case latest_time:
             outcome.error = latest.error;

@@ -82,6 +82,11 @@ constexpr ContractRule contract_rules[] = {
      "through failover and truncation.",
      "failover/pending_answers",
      "judge:I7: sequences go on without gap or repeat, and truncation takes them back"},
+    {"I10", "I10",
+     "Metadata: one controller leads an epoch, one vote is given in it and none that was told is "
+     "forgotten; what counts as committed reaches into the leader's own epoch and is synced by a "
+     "majority of voters; whoever leads later has it, and everybody has the same.",
+     "quorum/active_killed", "C5"},
     // Clients.
     {"Clients", "LOST", "A record that was acknowledged is read back at the end.",
      "isr/last_replica_standing", "R1"},
@@ -180,7 +185,7 @@ ledger: E1, no GOOD candidate and unclean election off.
 ## What nothing here enforces yet
 
 I4 (the marker of a clean stop carries the broker epoch) by the judge: `core/controller`'s own tests hold it. I8 (groups),
-I9 (transactions). I10 (metadata) outside of `tests/raft`. Derived losses. Promises that compaction, DeleteTopics or an
+I9 (transactions). That images are equal where the metadata log is (I10). Derived losses. Promises that compaction, DeleteTopics or an
 abort end. Liveness excuses E2 to E5.
 )";
 

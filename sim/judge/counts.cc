@@ -5,6 +5,7 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -36,6 +37,7 @@ auto rows(const RunCounts& counts) {
         std::pair{"sends", counts.sends},
         std::pair{"polls", counts.polls},
         std::pair{"records_read", counts.records_read},
+        std::pair{"quorum_elections", counts.quorum_elections},
     };
 }
 
@@ -79,7 +81,10 @@ nlohmann::json to_json(const RunCounts& counts) {
 
 std::string to_text(const RunCounts& counts) {
     std::string out;
-    for (const auto& [name, count] : rows(counts)) out += fmt::format("{:<21} {}\n", name, count);
+    for (const auto& [name, count] : rows(counts)) {
+        const bool quorum = std::string_view(name) == "quorum_elections";
+        if (!quorum || count > 0) out += fmt::format("{:<21} {}\n", name, count);
+    }
     return out;
 }
 

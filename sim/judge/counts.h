@@ -31,6 +31,7 @@ struct RunCounts {
     std::uint64_t sends = 0;
     std::uint64_t polls = 0;
     std::uint64_t records_read = 0;
+    std::uint64_t quorum_elections = 0;  // a controller took up an epoch of the quorum
 };
 
 /// The run's end, in the order of precedence; the values are the exit statuses.

@@ -115,6 +115,7 @@ void Judge::on_wipe(Instant now, BrokerId node, FaultId fault) {
     state.tell({now, "wipe", node, fault, {}, {}, {}});
     ++state.counts.wipes;
     ++state.counts.faults;
+    state.quorum.wiped(node);
     state.each_replica(node, fault, now, [&](PartitionBook& book, std::size_t slot) {
         wipe(book, slot, fault, now);
         state.ledger.damaged(book, slot, DamageKind::wipe, now);
@@ -130,6 +131,8 @@ void Judge::on_directory_offline(Instant now, BrokerId node, FaultId fault) {
 }
 
 void Judge::on_fault(Instant, FaultId) { ++state_->counts.faults; }
+
+std::vector<facts::Fact> Judge::take_decided() { return state_->quorum.take_decided(); }
 
 void Judge::on_final_reads(Instant now) {
     checkers::Event event;

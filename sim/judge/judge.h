@@ -1,7 +1,7 @@
 #pragma once
 // The judge: is told every fact and every physical truth of a run, in the order in which they
 // happened, and answers with violations, the bill, the counts and the clients' history. It holds
-// the ledger (what was promised, CONTRACT.md), the monitors (I1 to I3, I5 to I7) and the log
+// the ledger (what was promised, CONTRACT.md), the monitors (I1 to I3, I5 to I7, I10) and the log
 // checker of the clients' history, and tells the latter which losses the ledger has permitted.
 //
 // Always: judging costs what the fact touched, never a walk over the log; nothing that is iterated
@@ -47,6 +47,8 @@ struct JudgeOptions {
     bool keep_history = false;          // keep the clients' events for export
     std::string topic = "trial";        // the name that sentences print
     std::size_t violations_max = 1000;  // beyond it the first of each rule is kept
+    TopicPartition metadata;            // the metadata log's
+    std::vector<BrokerId> voters;       // of the quorum; none: there is no quorum
     Slip slip = Slip::none;  // for tests of the harness; history.slip goes to the checker
     std::function<void(const Truth&)> truth_sink;  // for the trace
 };
@@ -87,6 +89,10 @@ class Judge {
     void on_directory_offline(Instant now, BrokerId node, FaultId fault);
     /// A fault of any other kind (network, clock, pause, disk errors), for the counts.
     void on_fault(Instant now, FaultId fault);
+    /// Decisions of controllers that have come to be committed, as the facts of the metadata that
+    /// they are: in its order, to be told as any other, by whoever saw it first.
+    [[nodiscard]] std::vector<facts::Fact> take_decided();
+
     /// Clients now make their final reads.
     void on_final_reads(Instant now);
 

@@ -48,9 +48,9 @@ void Judge::State::on(Instant now, BrokerId node, const facts::BatchAppended& fa
     if (fact.as_leader) ++counts.batches_appended;
 }
 
-void Judge::State::take_away(PartitionBook& book, std::size_t slot, Offset end, const char* how,
-                             Instant now) {
-    const std::vector<Removed> removed = truncate(book, slot, end, true);
+std::vector<Removed> Judge::State::take_away(PartitionBook& book, std::size_t slot, Offset end,
+                                             const char* how, Instant now) {
+    std::vector<Removed> removed = truncate(book, slot, end, true);
     ReplicaBook& replica = book.replicas[slot];
     for (const Removed& one : removed) {
         if (one.health != Health::doubtful) continue;  // the kill had cut it
@@ -59,6 +59,7 @@ void Judge::State::take_away(PartitionBook& book, std::size_t slot, Offset end, 
             {batch.base, batch.last + 1, DamageKind::kill, now, replica.fault});
     }
     if (!removed.empty()) ledger.removed(book, slot, removed, how, now);
+    return removed;
 }
 
 void Judge::State::on(Instant now, BrokerId node, const facts::LogTruncated& fact) {
@@ -82,7 +83,10 @@ void Judge::State::on(Instant now, BrokerId node, const facts::LogTruncated& fac
     // Recovery may cut above what a failed write is known to have left; what is below shows when
     // the log is opened.
     if (anew && fact.reason == facts::TruncateReason::recovery) return;
-    take_away(book, slot, anew ? book.replicas[slot].start : fact.end, how, now);
+    const std::vector<Removed> removed =
+        take_away(book, slot, anew ? book.replicas[slot].start : fact.end, how, now);
+    if (fact.reason == facts::TruncateReason::divergence && fact.partition == options.metadata)
+        quorum.cut(book, removed, now, node);
     if (!anew) return;
     book.replicas[slot].start = fact.end;
     book.replicas[slot].end = fact.end;
@@ -92,6 +96,7 @@ void Judge::State::on(Instant now, BrokerId node, const facts::LogStartMoved& fa
     PartitionBook& book = book_of(fact.partition);
     const std::size_t slot = book.slot(node);
     const std::vector<Removed> removed = trim(book, slot, fact.start);
+    if (fact.partition == options.metadata) quorum.start_moved(node, fact.start);
     const bool ends = fact.reason != facts::LogStartReason::leader_start;
     const Offset watermark = book.chain.empty() ? Offset{0} : Offset{book.chain.back().last + 1};
     if (ends && !removed.empty() && fact.start > watermark) {

@@ -21,6 +21,7 @@
 #include "sim/judge/judge.h"
 #include "sim/judge/ledger.h"
 #include "sim/judge/monitors.h"
+#include "sim/judge/quorum.h"
 
 namespace klamm::sim {
 
@@ -30,12 +31,14 @@ struct Judge::State {
           findings(options.violations_max),
           ledger(findings, options.topic, options.slip),
           monitors(findings, options.topic),
+          quorum(findings, options.voters),
           checker(options.history) {}
 
     JudgeOptions options;
     Findings findings;
     Ledger ledger;
     Monitors monitors;
+    QuorumMonitor quorum;
     checkers::LogChecker checker;
     checkers::History history;
     RunCounts counts;
@@ -86,7 +89,8 @@ struct Judge::State {
     // Logs.
 
     void on(Instant now, BrokerId node, const facts::BatchAppended& fact);
-    void take_away(PartitionBook& book, std::size_t slot, Offset end, const char* how, Instant now);
+    std::vector<Removed> take_away(PartitionBook& book, std::size_t slot, Offset end,
+                                   const char* how, Instant now);
     void on(Instant now, BrokerId node, const facts::LogTruncated& fact);
     void on(Instant now, BrokerId node, const facts::LogStartMoved& fact);
     void on(Instant now, BrokerId node, const facts::LogOpened& fact);
@@ -112,6 +116,23 @@ struct Judge::State {
                                 const facts::PartitionCommitted& after, Instant now);
     void on(Instant, BrokerId, const facts::BrokerRegistered& fact);
     void on(Instant, BrokerId, const facts::BrokerFencing& fact) { monitors.broker_fencing(fact); }
+
+    // The quorum.
+
+    void on(Instant now, BrokerId node, const facts::QuorumStarted& fact) {
+        quorum.started(fact, now, node);
+    }
+    void on(Instant now, BrokerId node, const facts::QuorumVoted& fact) {
+        quorum.voted(fact, now, node);
+    }
+    void on(Instant now, BrokerId node, const facts::QuorumLeading& fact) {
+        ++counts.quorum_elections;
+        quorum.leading(book_of(options.metadata), fact, now, node);
+    }
+    void on(Instant now, BrokerId node, const facts::QuorumCommitted& fact) {
+        quorum.committed(book_of(options.metadata), fact, now, node);
+    }
+    void on(Instant, BrokerId, const facts::MetadataDecided& fact) { quorum.decided(fact); }
 
     // Clients.
 

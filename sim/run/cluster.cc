@@ -11,8 +11,9 @@ namespace klamm::sim {
 namespace {
 
 constexpr std::uint16_t broker_port = 9092;
-constexpr std::int32_t controller_id = 3000;
-constexpr std::int32_t client_ids = 100;  // in the judge's eyes clients are numbered from here
+constexpr std::uint16_t controller_port = 9093;
+constexpr std::int32_t controller_id = 3000;  // of a quorum from the next on
+constexpr std::int32_t client_ids = 100;      // in the judge's eyes clients are numbered from here
 constexpr std::uint32_t probe_client = 90;
 constexpr std::uint32_t final_client = 91;
 
@@ -37,6 +38,14 @@ std::map<std::string, std::string> topic_configs(config::TopicOptions topic) {
     return configs;
 }
 
+std::vector<server::QuorumVoter> voters_of(const RunPlan& plan) {
+    std::vector<server::QuorumVoter> voters;
+    for (std::uint32_t i = 1; i <= plan.cluster.controllers; ++i)
+        voters.push_back({BrokerId(controller_id + static_cast<std::int32_t>(i)),
+                          {target_name(first_controller + i - 1), controller_port}});
+    return voters;
+}
+
 TopicPartition partition_about(const FaultEvent& fault, std::uint32_t partitions) {
     return {trial_topic, PartitionIndex(static_cast<std::int32_t>(fault.draw % partitions))};
 }
@@ -44,31 +53,35 @@ TopicPartition partition_about(const FaultEvent& fault, std::uint32_t partitions
 /// What an administrator does; the metadata node starts with the world.
 std::vector<server::ScriptStep> script_of(const RunPlan& plan) {
     std::vector<server::ScriptStep> script;
-    for (const FaultEvent& fault : plan.faults) {
-        const TopicPartition partition = partition_about(fault, plan.cluster.partitions);
-        const Duration at = fault.at - Instant{};
-        // Nobody waits beyond the storm.
-        const Duration patience = std::min(fault.duration, plan.safety - at);
-        server::ScriptStep step{at, server::ElectUnclean{partition, patience}};
-        if (fault.kind == FaultKind::move_leader) {
-            const auto to = static_cast<std::int32_t>(fault.targets.front() + 1);
-            step.command = server::MoveLeader{partition, BrokerId(to)};
-        }
+    for (const FaultEvent& fault : plan.faults)
         if (fault.kind == FaultKind::move_leader || fault.kind == FaultKind::elect_unclean)
-            script.push_back(step);
-    }
+            script.push_back({fault.at - Instant{}, Cluster::command_of(fault, plan)});
     return script;
 }
 
 }  // namespace
+
+server::AdminCommand Cluster::command_of(const FaultEvent& fault, const RunPlan& plan) {
+    const TopicPartition partition = partition_about(fault, plan.cluster.partitions);
+    if (fault.kind == FaultKind::move_leader) {
+        const auto to = static_cast<std::int32_t>(fault.targets.front() + 1);
+        return server::MoveLeader{partition, BrokerId(to)};
+    }
+    // Nobody waits beyond the storm.
+    const Duration patience = std::min(fault.duration, plan.safety - (fault.at - Instant{}));
+    return server::ElectUnclean{partition, patience};
+}
 
 Cluster::Cluster(const RunPlan& plan, Slip slip)
     : world_(world_options(plan)),
       topic_(plan.cluster.topic_name),
       partitions_(plan.cluster.partitions),
       shards_(plan.cluster.shards) {
-    add_controller(plan);
+    add_controllers(plan);
     for (std::uint32_t i = 0; i < plan.cluster.shards.size(); ++i) add_broker(plan, i);
+    for (std::uint32_t i = 0; i < brokers_.size(); ++i) targets_.push_back(i);
+    for (std::uint32_t i = 0; i < plan.cluster.controllers; ++i)
+        targets_.push_back(first_controller + i);
     add_clients(plan, slip);
     if (plan.options.plant.has_value()) world_.plants().plant(*plan.options.plant);
 }
@@ -80,9 +93,9 @@ NodeId Cluster::add(NodeSpec spec, BrokerId id) {
     return node;
 }
 
-void Cluster::add_controller(const RunPlan& plan) {
+void Cluster::add_controllers(const RunPlan& plan) {
     server::MetadataSettings settings;
-    settings.listen = {"controller", 9093};
+    settings.listen = {"controller", controller_port};
     settings.cluster = "trial";
     settings.session_timeout = milliseconds(plan.cluster.broker.broker_session_timeout_ms);
     settings.unclean_check_interval = plan.cluster.unclean_check_interval;
@@ -101,11 +114,36 @@ void Cluster::add_controller(const RunPlan& plan) {
         topic.assignments.push_back(std::move(replicas));
     }
     settings.topics.push_back(std::move(topic));
-    settings.script = script_of(plan);
+    quorum_ = plan.cluster.controllers > 0;
     NodeSpec spec;
-    spec.name = "controller";
-    spec.factory = server::metadata_factory(std::move(settings));
-    controller_ = add(std::move(spec), BrokerId(controller_id));
+    if (!quorum_) {
+        settings.script = script_of(plan);
+        spec.name = "controller";
+        spec.factory = server::metadata_factory(std::move(settings));
+        controllers_.push_back(add(std::move(spec), BrokerId(controller_id)));
+        return;
+    }
+    settings.voters = voters_of(plan);
+    settings.quorum.election_timeout = plan.cluster.quorum_election_timeout;
+    settings.quorum.election_backoff_max = plan.cluster.quorum_election_timeout;
+    settings.quorum.fetch_timeout = plan.cluster.quorum_fetch_timeout;
+    settings.quorum.request_timeout = plan.cluster.quorum_fetch_timeout;
+    settings.quorum.fetch_wait_max = plan.cluster.quorum_fetch_timeout / 4;
+    settings.quorum.snapshot_piece_bytes = 1'000;
+    settings.log = {plan.cluster.quorum_segment_bytes, plan.cluster.quorum_retention_bytes};
+    settings.snapshot_bytes = plan.cluster.quorum_snapshot_bytes;
+    settings.snapshot_slice_records = plan.cluster.quorum_slice_records;
+    spec.disk = plan.cluster.disk;
+    spec.cpu = plan.cluster.cpu;
+    for (std::size_t i = 0; i < settings.voters.size(); ++i) {
+        settings.node = settings.voters[i].id;
+        settings.listen = settings.voters[i].at;
+        spec.name = settings.listen.host;
+        spec.factory = server::metadata_factory(settings);
+        if (i < plan.cluster.controller_clocks.size())
+            spec.clock = plan.cluster.controller_clocks[i];
+        controllers_.push_back(add(spec, settings.node));
+    }
 }
 
 void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
@@ -116,7 +154,8 @@ void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
     settings.options.shards = static_cast<std::int32_t>(shards_[index]);
     settings.listen = {broker_name(index), broker_port};
     settings.advertised = settings.listen;
-    settings.controller = {"controller", 9093};
+    settings.controller = {"controller", controller_port};
+    settings.controllers = voters_of(plan);
     settings.cluster = "trial";
     settings.log_dirs.clear();
     for (env::ShardIndex shard = 0; shard < shards_[index]; ++shard)
@@ -182,13 +221,65 @@ NodeId Cluster::add_client(std::string name, std::uint32_t client, env::NodeFact
 }
 
 void Cluster::start() {
-    world_.start(controller_);
+    for (const NodeId controller : controllers_) world_.start(controller);
     for (const NodeId broker : brokers_) world_.start(broker);
     for (const NodeId client : clients_) world_.start(client);
 }
 
-void Cluster::administer(server::AdminCommand command) {
-    world_.post(controller_, std::make_unique<server::Administration>(std::move(command)));
+bool Cluster::administer(server::AdminCommand command) {
+    if (!has_active_controller()) return false;
+    world_.post(controller(), std::make_unique<server::Administration>(std::move(command)));
+    return true;
+}
+
+const server::MetadataNode* Cluster::controller_at(NodeId node) {
+    return static_cast<const server::MetadataNode*>(world_.shard_object(node));
+}
+
+const server::MetadataNode* Cluster::active_controller() {
+    const server::MetadataNode* newest = nullptr;
+    for (const NodeId node : controllers_) {
+        const server::MetadataNode* one = controller_at(node);
+        if (one == nullptr || !one->active()) continue;
+        if (newest == nullptr || one->quorum()->raft()->epoch() > newest->quorum()->raft()->epoch())
+            newest = one;
+    }
+    return newest;
+}
+
+NodeId Cluster::controller() {
+    const server::MetadataNode* active = quorum_ ? active_controller() : nullptr;
+    for (const NodeId node : controllers_)
+        if (active != nullptr && controller_at(node) == active) return node;
+    return controllers_.front();
+}
+
+std::vector<BrokerId> Cluster::voters() const {
+    std::vector<BrokerId> ids;
+    if (quorum_)
+        for (const NodeId node : controllers_) ids.push_back(id_of(node));
+    return ids;
+}
+
+std::string Cluster::quorum_ailment() {
+    if (!quorum_) return {};
+    const server::MetadataNode* active = active_controller();
+    if (active == nullptr) return "no controller is active";
+    const Offset end = active->quorum()->log().end();
+    for (const NodeId node : controllers_) {
+        const server::MetadataNode* one = controller_at(node);
+        if (one == nullptr) continue;  // it is down
+        const raft::Raft* raft = one->quorum() == nullptr ? nullptr : one->quorum()->raft();
+        if (raft == nullptr || raft->high_watermark() != end || one->quorum()->log().end() != end)
+            return world_.name(node) + " has not all metadata that is there";
+    }
+    return {};
+}
+
+std::int32_t Cluster::target_of(NodeId node) const {
+    const auto found = std::find_if(targets_.begin(), targets_.end(),
+                                    [&](std::uint32_t target) { return node_of(target) == node; });
+    return found == targets_.end() ? -1 : static_cast<std::int32_t>(*found);
 }
 
 TopicPartition Cluster::partition_of(const FaultEvent& fault) const {
@@ -208,7 +299,14 @@ std::int32_t Cluster::broker_index(NodeId node) const {
 }
 
 const metadata::PartitionImage* Cluster::partition(const TopicPartition& which) {
-    const auto* node = static_cast<const server::MetadataNode*>(world_.shard_object(controller_));
+    const server::MetadataNode* node =
+        quorum_ ? active_controller() : controller_at(controllers_.front());
+    if (node != nullptr) return node->image().partition(which);
+    for (const NodeId id : controllers_) {  // nobody decides: what was known last
+        const server::MetadataNode* one = controller_at(id);
+        if (one == nullptr) continue;
+        if (node == nullptr || one->image().offset() > node->image().offset()) node = one;
+    }
     return node == nullptr ? nullptr : node->image().partition(which);
 }
 

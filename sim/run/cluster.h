@@ -1,6 +1,7 @@
 #pragma once
-// The nodes of a run in one world: metadata node, brokers, clients, and for the end the probe and
-// the final reader. Who is who, between the world, the judge and the report.
+// The nodes of a run in one world: metadata node or a quorum of controllers, brokers, clients, and
+// for the end the probe and the final reader. Who is who, between the world, the judge and the
+// report.
 
 #include <cstdint>
 #include <map>
@@ -32,12 +33,28 @@ class Cluster {
     /// itself. `client` names it in draws and values and is nobody else's.
     NodeId add_client(std::string name, std::uint32_t client, env::NodeFactory factory);
 
-    /// Has the metadata node do what an administrator asks, at once.
-    void administer(server::AdminCommand command);
+    /// Has the metadata node, or the active controller, do what an administrator asks, at once.
+    /// False when no controller is active.
+    bool administer(server::AdminCommand command);
+    /// What an administrator asks to bring a fault of the plan about.
+    [[nodiscard]] static server::AdminCommand command_of(const FaultEvent& fault,
+                                                         const RunPlan& plan);
 
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] const World& world() const { return world_; }
-    [[nodiscard]] NodeId controller() const { return controller_; }
+    /// The metadata node; of a quorum the active controller, or when there is none the first.
+    [[nodiscard]] NodeId controller();
+    /// The metadata node, or all of the quorum.
+    [[nodiscard]] const std::vector<NodeId>& controllers() const { return controllers_; }
+    [[nodiscard]] bool has_quorum() const { return quorum_; }
+    /// The metadata node decides, or some controller of the quorum.
+    [[nodiscard]] bool has_active_controller() {
+        return !quorum_ || active_controller() != nullptr;
+    }
+    /// Their ids in facts; none without a quorum.
+    [[nodiscard]] std::vector<BrokerId> voters() const;
+    /// What a quorum that runs has still to come to agree on; empty when nothing.
+    [[nodiscard]] std::string quorum_ailment();
     [[nodiscard]] const std::vector<NodeId>& brokers() const { return brokers_; }
     [[nodiscard]] const std::vector<NodeId>& producers() const { return producers_; }
     /// Producers, then consumers.
@@ -54,7 +71,18 @@ class Cluster {
     /// Index of a broker in the plan; -1 for any other node.
     [[nodiscard]] std::int32_t broker_index(NodeId node) const;
 
-    /// The metadata node's view; nullptr when there is none yet.
+    /// Whom faults are aimed at: brokers by index, controllers of a quorum from first_controller
+    /// on.
+    [[nodiscard]] const std::vector<std::uint32_t>& targets() const { return targets_; }
+    [[nodiscard]] NodeId node_of(std::size_t target) const {
+        return target < first_controller ? brokers_[target]
+                                         : controllers_[target - first_controller];
+    }
+    /// -1 for a node that no fault is aimed at.
+    [[nodiscard]] std::int32_t target_of(NodeId node) const;
+
+    /// The view of the metadata node, or of the controller that is active or was last; nullptr when
+    /// there is none yet.
     [[nodiscard]] const metadata::PartitionImage* partition(const TopicPartition& which);
     /// Log end and high watermark at a broker, if it has the partition's log open.
     struct Ends {
@@ -68,7 +96,10 @@ class Cluster {
     [[nodiscard]] bool final_reader_done();
 
   private:
-    void add_controller(const RunPlan& plan);
+    void add_controllers(const RunPlan& plan);
+    [[nodiscard]] const server::MetadataNode* controller_at(NodeId node);
+    /// Of a quorum, the newest that has been elected; nullptr when there is none.
+    [[nodiscard]] const server::MetadataNode* active_controller();
     void add_broker(const RunPlan& plan, std::uint32_t index);
     void add_clients(const RunPlan& plan, Slip slip);
     NodeId add_own(std::string name, std::uint32_t client, env::NodeFactory factory);
@@ -78,7 +109,9 @@ class Cluster {
     std::string topic_;
     std::uint32_t partitions_;
     std::vector<env::ShardIndex> shards_;
-    NodeId controller_ = no_node;
+    bool quorum_ = false;
+    std::vector<NodeId> controllers_;
+    std::vector<std::uint32_t> targets_;
     std::vector<NodeId> brokers_;
     std::vector<NodeId> producers_;
     std::vector<NodeId> clients_;  // producers and consumers

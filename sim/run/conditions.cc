@@ -4,8 +4,9 @@
 
 namespace klamm::sim {
 
-Conditions::Conditions(Cluster& cluster, const ClusterPlan& plan)
-    : cluster_(cluster), plan_(plan), brokers_(cluster.brokers().size()) {}
+Conditions::Conditions(Cluster& cluster, const ClusterPlan& plan) : cluster_(cluster), plan_(plan) {
+    for (const std::uint32_t target : cluster.targets()) brokers_[target];
+}
 
 void Conditions::cut(NodeId from, NodeId to) {
     if (++cuts_[{from, to}] == 1) world().cut(from, to);
@@ -118,13 +119,13 @@ void Conditions::apply_links(std::size_t broker) {
         world().set_link(node(broker), other, options);
         world().set_link(other, node(broker), options);
     };
-    for (std::size_t other = 0; other < brokers_.size(); ++other) {
+    for (const auto& [other, state] : brokers_) {
         if (other == broker) continue;
         LinkOptions both = own;
         burden(both, other);
         set(node(other), both);
     }
-    set(cluster_.controller(), own);
+    if (!cluster_.has_quorum()) set(cluster_.controller(), own);
     for (const NodeId client : cluster_.clients()) set(client, own);
 }
 
@@ -134,14 +135,21 @@ void Conditions::apply_refusals(std::size_t broker) {
         return one.second.kind == FaultKind::link_refused;
     });
     const auto set = [&](NodeId other) { world().refuse(other, node(broker), refused); };
-    for (const NodeId other : cluster_.brokers())
-        if (other != node(broker)) set(other);
-    set(cluster_.controller());
+    for (const auto& [other, state] : brokers_)
+        if (other != broker) set(node(other));
+    if (!cluster_.has_quorum()) set(cluster_.controller());
     for (const NodeId client : cluster_.clients()) set(client);
 }
 
+std::int64_t Conditions::drift_of(std::size_t target) const {
+    if (target < first_controller) return plan_.clocks[target].drift_ppm;
+    const auto& clocks = plan_.controller_clocks;
+    const std::size_t at = target - first_controller;
+    return at < clocks.size() ? clocks[at].drift_ppm : 0;
+}
+
 void Conditions::apply_drift(std::size_t broker) {
-    std::int64_t ppm = plan_.clocks[broker].drift_ppm;
+    std::int64_t ppm = drift_of(broker);
     for (const auto& [id, fault] : brokers_[broker].faults)
         if (fault.kind == FaultKind::clock_drift) ppm = fault.amount;
     world().set_drift(node(broker), ppm);
@@ -150,8 +158,7 @@ void Conditions::apply_drift(std::size_t broker) {
 void Conditions::clear() {
     cuts_.clear();
     world().heal_all();
-    for (std::size_t i = 0; i < brokers_.size(); ++i) {
-        Broker& broker = brokers_[i];
+    for (auto& [i, broker] : brokers_) {
         if (broker.paused > 0) world().resume(node(i));
         if (broker.stalled > 0) world().stall_disk(node(i), false);
         broker = Broker{};
@@ -160,16 +167,17 @@ void Conditions::clear() {
     network.link = LinkOptions{};
     network.file_range_lag_rate = 0;
     world().set_network_options(network);
-    for (std::size_t i = 0; i < brokers_.size(); ++i) {
+    for (const auto& [i, broker] : brokers_) {
         apply_disk(i);
         apply_drift(i);
         apply_refusals(i);
-        for (const NodeId other : cluster_.brokers())
-            if (other != node(i)) world().set_link(node(i), other, network.link);
+        for (const auto& [other, state] : brokers_)
+            if (other != i) world().set_link(node(i), node(other), network.link);
         for (const NodeId client : cluster_.clients()) {
             world().set_link(node(i), client, network.link);
             world().set_link(client, node(i), network.link);
         }
+        if (cluster_.has_quorum()) continue;
         world().set_link(node(i), cluster_.controller(), network.link);
         world().set_link(cluster_.controller(), node(i), network.link);
     }
@@ -177,7 +185,7 @@ void Conditions::clear() {
 
 void Conditions::restore() {
     world().set_network_options(plan_.network);
-    for (std::size_t i = 0; i < brokers_.size(); ++i) apply_links(i);
+    for (const auto& [target, state] : brokers_) apply_links(target);
 }
 
 }  // namespace klamm::sim

@@ -36,8 +36,9 @@ class Conditions {
     void apply_links(std::size_t broker);
     void apply_drift(std::size_t broker);
     void apply_refusals(std::size_t broker);
+    [[nodiscard]] std::int64_t drift_of(std::size_t target) const;
     void apply(const FaultEvent& fault);
-    [[nodiscard]] NodeId node(std::size_t broker) const { return cluster_.brokers()[broker]; }
+    [[nodiscard]] NodeId node(std::size_t target) const { return cluster_.node_of(target); }
     [[nodiscard]] World& world() { return cluster_.world(); }
 
     struct Broker {
@@ -50,7 +51,7 @@ class Conditions {
     Cluster& cluster_;
     const ClusterPlan& plan_;
     std::map<std::pair<NodeId, NodeId>, std::uint32_t> cuts_;
-    std::vector<Broker> brokers_;
+    std::map<std::size_t, Broker> brokers_;  // and controllers of a quorum, by target
 };
 
 }  // namespace klamm::sim

@@ -90,6 +90,26 @@ struct Describe {
         return fmt::format("is asked by {} for offset {} in epoch {}{}", f.replica.value,
                            f.offset.value, f.epoch.value, f.diverging ? ", which diverges" : "");
     }
+    std::string operator()(const facts::QuorumStarted& f) const {
+        return fmt::format("begins in the quorum: epoch {}, voted for {}, leader {}", f.epoch.value,
+                           f.voted.value, f.leader.value);
+    }
+    std::string operator()(const facts::QuorumVoted& f) const {
+        return fmt::format("votes for {} in epoch {} of the quorum", f.candidate.value,
+                           f.epoch.value);
+    }
+    std::string operator()(const facts::QuorumLeading& f) const {
+        return fmt::format("leads epoch {} of the quorum from {}", f.epoch.value, f.start.value);
+    }
+    std::string operator()(const facts::QuorumCommitted& f) const {
+        return fmt::format("knows metadata [{}, {}) committed, in epoch {} of the quorum{}",
+                           f.from.value, f.to.value, f.epoch.value, f.leads ? ", as leader" : "");
+    }
+    std::string operator()(const facts::MetadataDecided& f) const {
+        return fmt::format("decides offset {} in epoch {} of the quorum: {}", f.offset.value,
+                           f.epoch.value,
+                           std::visit([this](const auto& what) { return (*this)(what); }, f.what));
+    }
     std::string operator()(const facts::BatchAppended& f) const {
         return fmt::format("appends [{}, {}] epoch {}{}", f.base_offset.value, f.last_offset.value,
                            f.epoch.value, f.as_leader ? " as leader" : "");

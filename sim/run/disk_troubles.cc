@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/metadata/metadata_topic.h"
 #include "sim/run/disk_aim.h"
 
 namespace klamm::sim {
@@ -14,9 +15,10 @@ constexpr std::uint64_t rotten_bytes_max = 8;
 
 std::optional<Damage> damage_of(const FileDamage& file) {
     const auto path = segment_path(file.path);
-    if (!path.has_value() || is_internal(path->topic)) return std::nullopt;
+    const auto partition = path.has_value() ? judged_partition(*path) : std::nullopt;
+    if (!partition.has_value()) return std::nullopt;
     Damage damage;
-    damage.partition = {trial_topic, path->partition};
+    damage.partition = *partition;
     damage.segment_base = path->base;
     for (const ByteRange& range : file.changed) damage.ranges.push_back({range.from, range.to});
     damage.synced_length = std::max(file.synced_length, file.answered_length);
@@ -26,6 +28,13 @@ std::optional<Damage> damage_of(const FileDamage& file) {
 }
 
 }  // namespace
+
+std::optional<TopicPartition> judged_partition(const SegmentPath& path) {
+    if (path.topic == metadata::metadata_topic_name)
+        return TopicPartition{metadata::metadata_topic, path.partition};
+    if (is_internal(path.topic)) return std::nullopt;
+    return TopicPartition{trial_topic, path.partition};
+}
 
 std::vector<Damage> damages_of(const std::vector<FileDamage>& files) {
     std::vector<Damage> all;
@@ -199,7 +208,7 @@ void DiskTroubles::heal() {
     for (const auto& [id, fault] : std::exchange(swapped_, {})) swap(*fault);  // none twice
     unreadable_.clear();
     astray_.clear();
-    for (std::size_t i = 0; i < cluster_.brokers().size(); ++i) world().mend_medium(node(i));
+    for (const std::uint32_t target : cluster_.targets()) world().mend_medium(node(target));
 }
 
 const FaultEvent* DiskTroubles::went_astray(std::size_t broker) {

@@ -16,8 +16,12 @@
 
 namespace klamm::sim {
 
-/// What happened to segment files of the topic, as the judge takes it. What nobody but the medium
-/// is to blame for is told with the length that syncs have answered for, lies among them.
+/// Whose segment it is, of those that the judge keeps books of.
+std::optional<TopicPartition> judged_partition(const SegmentPath& path);
+
+/// What happened to segment files of the topic, and of the metadata log, as the judge takes it.
+/// What nobody but the medium is to blame for is told with the length that syncs have answered for,
+/// lies among them.
 std::vector<Damage> damages_of(const std::vector<FileDamage>& files);
 /// Of a crash's report, what only lying syncs had covered, as damage by the medium.
 std::vector<Damage> lied_about(const std::vector<FileDamage>& files);
@@ -51,7 +55,7 @@ class DiskTroubles {
     bool roll_back(const FaultEvent& fault);
     bool lose_directory(const FaultEvent& fault);
     void swap(const FaultEvent& fault);
-    [[nodiscard]] NodeId node(std::size_t broker) const { return cluster_.brokers()[broker]; }
+    [[nodiscard]] NodeId node(std::size_t target) const { return cluster_.node_of(target); }
     [[nodiscard]] World& world() { return cluster_.world(); }
 
     Cluster& cluster_;

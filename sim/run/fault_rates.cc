@@ -125,6 +125,36 @@ bool hits_surely(FaultKind kind) {
     }
 }
 
+/// Whether controllers of a quorum are among the targets. Not of what a quorum is not meant to
+/// survive (a disk that is gone), nor of what lies in brokers' logs.
+bool hits_controllers(FaultKind kind) {
+    switch (kind) {
+        case FaultKind::kill:
+        case FaultKind::kill_in_turn:
+        case FaultKind::power_loss_one:
+        case FaultKind::power_loss_some:
+        case FaultKind::power_loss_all:
+        case FaultKind::pause:
+        case FaultKind::partition_two_way:
+        case FaultKind::partition_one_way:
+        case FaultKind::isolate_from_controller:
+        case FaultKind::connection_reset:
+        case FaultKind::half_open:
+        case FaultKind::link_stall:
+        case FaultKind::connection_stall:
+        case FaultKind::slow_link:
+        case FaultKind::clock_step:
+        case FaultKind::clock_drift:
+        case FaultKind::disk_stall:
+        case FaultKind::disk_slow:
+        case FaultKind::disk_error_writes:
+        case FaultKind::disk_error_syncs:
+        case FaultKind::disk_full:
+        case FaultKind::clean_restart: return true;
+        default: return false;
+    }
+}
+
 /// Half of what befalls single files befalls logs.
 DiskAim aim_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
     DiskAim aim;
@@ -143,7 +173,12 @@ DiskAim aim_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
 }
 
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
-                      std::uint32_t brokers) {
+                      const ClusterPlan& cluster) {
+    const auto brokers = static_cast<std::uint32_t>(cluster.shards.size());
+    const std::uint32_t machines = brokers + (hits_controllers(row.kind) ? cluster.controllers : 0);
+    const auto target = [brokers](std::uint32_t machine) {
+        return machine < brokers ? machine : first_controller + machine - brokers;
+    };
     FaultEvent fault;
     fault.id = fault_id(row.kind, n);
     fault.kind = row.kind;
@@ -152,14 +187,14 @@ FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Insta
     if (row.mean.nanoseconds > 0)
         fault.duration = milliseconds(5) + nanoseconds(draws.exponential(
                                                row.mean.nanoseconds, duration_domain, entity, 0));
-    const auto first = static_cast<std::uint32_t>(draws.below(brokers, target_domain, entity, 0));
+    const auto first = static_cast<std::uint32_t>(draws.below(machines, target_domain, entity, 0));
     if (row.kind == FaultKind::power_loss_all) {
-        for (std::uint32_t i = 0; i < brokers; ++i) fault.targets.push_back(i);
+        for (std::uint32_t i = 0; i < machines; ++i) fault.targets.push_back(target(i));
     } else if (row.targets >= 1) {
-        fault.targets.push_back(first);
+        fault.targets.push_back(target(first));
         if (row.targets == 2)
-            fault.targets.push_back(static_cast<std::uint32_t>(
-                (first + 1 + draws.below(brokers - 1, target_domain, entity, 1)) % brokers));
+            fault.targets.push_back(target(static_cast<std::uint32_t>(
+                (first + 1 + draws.below(machines - 1, target_domain, entity, 1)) % machines)));
     }
     fault.amount = amount_of(draws, row.kind, entity);
     fault.draw = draws.word(pick_domain, entity, 0);
@@ -176,6 +211,7 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
         case Profile::storm: return row.storm;
         case Profile::power: return row.power;
         case Profile::disk: return row.disk;
+        case Profile::quorum: return row.storm;  // over more machines
         default: return 0;
     }
 }
@@ -183,7 +219,6 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
 std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     const Draws draws(plan.seed);
     std::vector<FaultEvent> faults;
-    const auto brokers = static_cast<std::uint32_t>(plan.cluster.shards.size());
     for (const Row& row : rows) {
         const auto key = static_cast<std::uint64_t>(row.kind);
         if (plan.options.off.contains(row.kind)) continue;
@@ -202,7 +237,7 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
         for (std::uint32_t n = 0; n < fault_id_stride; ++n) {
             at = at + nanoseconds(1 + draws.exponential(gap_mean, gap_domain, key, n));
             if (at >= end) break;
-            faults.push_back(make_fault(draws, row, n, at, brokers));
+            faults.push_back(make_fault(draws, row, n, at, plan.cluster));
         }
     }
     // A storm of faults that find nothing to hit would prove nothing.
@@ -213,7 +248,7 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     if ((faults.size() < 3 || !sure) && kills)
         faults.push_back(make_fault(draws, row_of(FaultKind::kill), fault_id_stride - 1,
                                     Instant{} + plan.warm_up + (plan.safety - plan.warm_up) / 2,
-                                    brokers));
+                                    plan.cluster));
     std::sort(faults.begin(), faults.end(), [](const FaultEvent& a, const FaultEvent& b) {
         return std::tie(a.at, a.id) < std::tie(b.at, b.id);
     });

@@ -22,15 +22,18 @@ bool telling(const facts::Fact& fact) {
            std::holds_alternative<facts::PartitionCommitted>(fact) ||
            std::holds_alternative<facts::BrokerRegistered>(fact) ||
            std::holds_alternative<facts::BrokerFencing>(fact) ||
-           std::holds_alternative<facts::CorruptReceived>(fact);
+           std::holds_alternative<facts::CorruptReceived>(fact) ||
+           std::holds_alternative<facts::QuorumStarted>(fact) ||
+           std::holds_alternative<facts::QuorumVoted>(fact) ||
+           std::holds_alternative<facts::QuorumLeading>(fact);
 }
 
 std::vector<UndoneTruncate> undone_of(const World& world, NodeId node, const DamageReport& report) {
     std::vector<UndoneTruncate> all;
     const auto add = [&](const std::string& name, std::uint64_t cut_to, std::uint64_t length_now) {
         const auto path = segment_path(name);
-        if (!path.has_value() || is_internal(path->topic)) return;
-        all.push_back({{trial_topic, path->partition}, path->base, cut_to, length_now});
+        const auto partition = path.has_value() ? judged_partition(*path) : std::nullopt;
+        if (partition) all.push_back({*partition, path->base, cut_to, length_now});
     };
     for (const TruncateUndone& undone : report.truncates_undone)
         add(undone.path, undone.cut_to, undone.length_now);
@@ -58,12 +61,13 @@ void Listener::on_fact(NodeId node, env::ShardIndex shard, Instant time, const f
         judge_.on_fact(time, cluster_.id_of(node), cluster_.world().incarnation(node), fact);
     if (hooks_.judging) hooks_.judging(false);
     if (red) look();
+    for (const facts::Fact& decided : judge_.take_decided()) on_fact(node, shard, time, decided);
 }
 
 void Listener::on_start(NodeId node, std::uint64_t incarnation) {
     if (hooks_.observer != nullptr) hooks_.observer->on_start(node, incarnation);
     if (director_ != nullptr) director_->on_start(node, incarnation);
-    if (cluster_.broker_index(node) < 0) return;
+    if (cluster_.target_of(node) < 0) return;
     note(cluster_.world().name(node), fmt::format("starts, incarnation {}", incarnation));
     judge_.on_start(cluster_.world().now(), cluster_.id_of(node), incarnation);
 }
@@ -71,7 +75,7 @@ void Listener::on_start(NodeId node, std::uint64_t incarnation) {
 void Listener::on_stop(NodeId node, int status) {
     if (hooks_.observer != nullptr) hooks_.observer->on_stop(node, status);
     if (director_ != nullptr) director_->on_stop(node, status);
-    const std::int32_t broker = cluster_.broker_index(node);
+    const std::int32_t broker = cluster_.target_of(node);
     if (broker < 0) return;
     const auto index = static_cast<std::size_t>(broker);
     const Instant now = cluster_.world().now();
@@ -87,7 +91,7 @@ void Listener::on_stop(NodeId node, int status) {
 void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report) {
     if (hooks_.observer != nullptr) hooks_.observer->on_crash(node, kind, report);
     if (director_ != nullptr) director_->on_crash(node, kind, report);
-    const std::int32_t broker = cluster_.broker_index(node);
+    const std::int32_t broker = cluster_.target_of(node);
     if (broker < 0) return;
     const Instant now = cluster_.world().now();
     const BrokerId id = cluster_.id_of(node);
@@ -122,7 +126,7 @@ void Listener::on_crash(NodeId node, CrashKind kind, const DamageReport& report)
 void Listener::on_misdirected(NodeId node, const FileDamage& file) {
     if (hooks_.observer != nullptr) hooks_.observer->on_misdirected(node, file);
     if (director_ != nullptr) director_->on_misdirected(node, file);
-    const std::int32_t broker = cluster_.broker_index(node);
+    const std::int32_t broker = cluster_.target_of(node);
     if (broker < 0 || watch_ == nullptr) return;
     FileDamage hit = file;  // while the process lives, nothing above is lost
     hit.synced_length = hit.answered_length = file.length_before;
@@ -133,7 +137,7 @@ void Listener::on_misdirected(NodeId node, const FileDamage& file) {
 
 void Listener::on_range_cut(NodeId node, const FileDamage& file) {
     if (hooks_.observer != nullptr) hooks_.observer->on_range_cut(node, file);
-    if (cluster_.broker_index(node) < 0) return;
+    if (cluster_.target_of(node) < 0) return;
     for (const ByteRange range : file.changed)
         judge_.on_range_cut(cluster_.world().now(), cluster_.id_of(node), file.path, range.from,
                             range.to);

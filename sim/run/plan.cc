@@ -20,6 +20,7 @@ constexpr DrawDomain client_domain = draw_domain("plan.client");
 constexpr DrawDomain length_domain = draw_domain("plan.length");
 constexpr DrawDomain timers_domain = draw_domain("plan.timers");
 constexpr DrawDomain healing_domain = draw_domain("plan.healing");
+constexpr DrawDomain quorum_domain = draw_domain("plan.quorum");
 constexpr DrawDomain ranges_domain = draw_domain("plan.ranges");
 
 constexpr std::int64_t stale_views_rate = 300'000;
@@ -121,6 +122,28 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
         cluster.clocks.push_back(clock);
     }
     return cluster;
+}
+
+/// Three controllers mostly; their timeouts are short beside brokers' sessions, and some hasty.
+void make_quorum(ClusterPlan& cluster, const Draws& draws, bool compressed) {
+    cluster.controllers = pick(draws, quorum_domain, 0, 0, {1u, 2u, 3u, 3u, 3u, 3u, 4u, 5u});
+    const std::int64_t unit = compressed ? 1 : 5;
+    cluster.quorum_election_timeout =
+        milliseconds(pick<std::int64_t>(draws, quorum_domain, 0, 1, {100, 200, 400})) * unit;
+    cluster.quorum_fetch_timeout =
+        milliseconds(pick<std::int64_t>(draws, quorum_domain, 0, 2, {200, 400, 800})) * unit;
+    // A run has some ten thousand bytes of metadata: most seeds hold several snapshots.
+    cluster.quorum_snapshot_bytes =
+        pick<std::uint64_t>(draws, quorum_domain, 0, 3, {500, 2'000, 5'000, 20U << 20});
+    cluster.quorum_retention_bytes =
+        pick<std::uint64_t>(draws, quorum_domain, 0, 4, {0, 0, 5'000, 100U << 20});
+    cluster.quorum_segment_bytes =
+        pick<std::uint64_t>(draws, quorum_domain, 0, 5, {600, 3'000, 1U << 30});
+    cluster.quorum_slice_records = pick(draws, quorum_domain, 0, 6, {1u, 3u, 500u});
+    for (std::uint32_t i = 0; i < cluster.controllers; ++i)
+        cluster.controller_clocks.push_back(
+            {.wall_offset = milliseconds(draws.between(-10'000, 10'000, quorum_domain, 1, i)),
+             .drift_ppm = draws.between(-500, 500, quorum_domain, 2, i)});
 }
 
 /// Answers that are file ranges and leave over many round trips. Windows differ widely between
@@ -280,6 +303,8 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     plan.stale_views = options.profile != Profile::calm && timers_compressed(plan) &&
                        draws.happens(stale_views_rate, ranges_domain, 0, 0);
     if (plan.stale_views) slow_ranges(plan.cluster, draws);
+    if (options.profile == Profile::quorum)
+        make_quorum(plan.cluster, draws, timers_compressed(plan));
     plan.warm_up = milliseconds(1'500);
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
                                           (timers_compressed(plan) ? 1 : 3));
@@ -297,6 +322,14 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
         draws.happens(300'000, healing_domain, 0, 0))
         plan.left_down.push_back(static_cast<std::uint32_t>(
             draws.below(plan.cluster.shards.size(), healing_domain, 0, 1)));
+    // As many controllers as a majority can do without.
+    if (plan.cluster.controllers > 2 && !options.off.contains(FaultKind::kill) &&
+        draws.happens(300'000, healing_domain, 1, 0)) {
+        const std::uint64_t first = draws.below(plan.cluster.controllers, healing_domain, 1, 1);
+        for (std::uint32_t i = 0; i < (plan.cluster.controllers - 1) / 2; ++i)
+            plan.left_down.push_back(first_controller + static_cast<std::uint32_t>(first + i) %
+                                                            plan.cluster.controllers);
+    }
     return plan;
 }
 

@@ -27,6 +27,11 @@
 
 namespace klamm::sim {
 
+/// Targets of faults from here on are controllers of a quorum; below, brokers.
+constexpr std::uint32_t first_controller = 64;
+/// "broker-2", "controller-1"
+std::string target_name(std::uint32_t target);
+
 /// What may be done to the cluster. The numbers are part of fault ids and tokens: new kinds go
 /// last.
 enum class FaultKind : std::uint8_t {
@@ -38,7 +43,7 @@ enum class FaultKind : std::uint8_t {
     pause,                    // SIGSTOP for `duration`
     partition_two_way,        // targets from the other brokers
     partition_one_way,        // what the target sends reaches no other broker
-    isolate_from_controller,  // target and metadata node, both ways
+    isolate_from_controller,  // target and all controllers, both ways
     isolate_clients,          // target and all clients, both ways
     connection_reset,         // a drawn connection of the target's
     half_open,                // the same, and only one side is told
@@ -116,7 +121,7 @@ struct FaultEvent {
     FaultKind kind = FaultKind::kill;
     Instant at;                          // virtual time of the world
     Duration duration;                   // how long it lasts, or the node stays down
-    std::vector<std::uint32_t> targets;  // indices of brokers
+    std::vector<std::uint32_t> targets;  // indices of brokers, or from first_controller on
     std::int64_t amount = 0;             // see FaultKind
     std::uint64_t draw = 0;              // picks among what is there when it falls
     DiskAim aim = {};
@@ -126,7 +131,7 @@ struct FaultEvent {
 /// "12.304s kill broker-2 for 1.200s"
 std::string to_string(const FaultEvent& fault);
 
-enum class Profile : std::uint8_t { calm, weather, storm, power, disk, count_ };
+enum class Profile : std::uint8_t { calm, weather, storm, power, disk, quorum, count_ };
 const char* to_string(Profile profile);
 std::optional<Profile> profile_from_name(std::string_view name);
 
@@ -165,6 +170,16 @@ struct ClusterPlan {
     CpuOptions cpu;
     std::vector<ClockOptions> clocks;  // by broker
     Duration unclean_check_interval = seconds(300);
+    /// Of a quorum, whose machines fail as brokers' do; 0: one metadata node that never fails.
+    std::uint32_t controllers = 0;
+    Duration quorum_election_timeout = milliseconds(200);
+    Duration quorum_fetch_timeout = milliseconds(400);
+    std::vector<ClockOptions> controller_clocks;
+    // Of the metadata log: Kafka's defaults.
+    std::uint64_t quorum_snapshot_bytes = 20U << 20;
+    std::uint64_t quorum_retention_bytes = 100U << 20;
+    std::uint64_t quorum_segment_bytes = 1U << 30;
+    std::uint32_t quorum_slice_records = 500;
 };
 
 struct WorkloadPlan {
@@ -187,7 +202,7 @@ struct RunPlan {
     /// Leaders change often, news of it comes late, and answers leave slowly: file ranges are still
     /// queued when what they name is cut and written anew.
     bool stale_views = false;
-    /// Brokers that stay down after healing: never so many that the rest cannot make progress.
+    /// Who stays down after healing: never so many that the rest cannot make progress.
     std::vector<std::uint32_t> left_down;
 
     /// Who steers the run beside these faults, and the token that names it then.

@@ -55,7 +55,7 @@ constexpr std::array<const char*, fault_kind_count> fault_names = {
 };
 
 constexpr std::array<const char*, static_cast<std::size_t>(Profile::count_)> profile_names = {
-    "calm", "weather", "storm", "power", "disk"};
+    "calm", "weather", "storm", "power", "disk", "quorum"};
 
 /// Rows of these scopes that are not at their default.
 nlohmann::json options_json(const config::Owners& owners,
@@ -80,17 +80,27 @@ nlohmann::json pacing_json(const workload::Pacing& pacing) {
 
 nlohmann::json cluster_json(const ClusterPlan& plan) {
     ClusterPlan copy = plan;
-    return {{"shards", plan.shards},
-            {"partitions", plan.partitions},
-            {"broker", options_json({.broker = &copy.broker}, {config::Scope::broker})},
-            {"topic", options_json({.topic = &copy.topic}, {config::Scope::topic})},
-            {"eligible_leader_replicas", plan.eligible_leader_replicas},
-            {"tail_cache_bytes", plan.tail_cache_bytes},
-            {"crash_mode", plan.disk.crash_mode == CrashMode::posix ? "posix" : "ext4-ordered"},
-            {"unit_bytes", plan.disk.unit_bytes},
-            {"window_bytes_min", plan.network.window_bytes_min},
-            {"window_bytes_max", plan.network.window_bytes_max},
-            {"file_range_lag_rate", plan.network.file_range_lag_rate}};
+    nlohmann::json out = {
+        {"shards", plan.shards},
+        {"partitions", plan.partitions},
+        {"broker", options_json({.broker = &copy.broker}, {config::Scope::broker})},
+        {"topic", options_json({.topic = &copy.topic}, {config::Scope::topic})},
+        {"eligible_leader_replicas", plan.eligible_leader_replicas},
+        {"tail_cache_bytes", plan.tail_cache_bytes},
+        {"crash_mode", plan.disk.crash_mode == CrashMode::posix ? "posix" : "ext4-ordered"},
+        {"unit_bytes", plan.disk.unit_bytes},
+        {"window_bytes_min", plan.network.window_bytes_min},
+        {"window_bytes_max", plan.network.window_bytes_max},
+        {"file_range_lag_rate", plan.network.file_range_lag_rate}};
+    if (plan.controllers > 0) {
+        out["controllers"] = plan.controllers;
+        out["quorum_election_ns"] = plan.quorum_election_timeout.nanoseconds;
+        out["quorum_fetch_ns"] = plan.quorum_fetch_timeout.nanoseconds;
+        out["quorum_snapshot_bytes"] = plan.quorum_snapshot_bytes;
+        out["quorum_retention_bytes"] = plan.quorum_retention_bytes;
+        out["quorum_segment_bytes"] = plan.quorum_segment_bytes;
+    }
+    return out;
 }
 
 }  // namespace
@@ -111,13 +121,18 @@ std::optional<Profile> profile_from_name(std::string_view name) {
     return std::nullopt;
 }
 
+std::string target_name(std::uint32_t target) {
+    return target < first_controller ? fmt::format("broker-{}", target + 1)
+                                     : fmt::format("controller-{}", target - first_controller + 1);
+}
+
 std::string to_string(const FaultEvent& fault) {
     const auto thousandths = [](std::int64_t n) {
         return fmt::format("{}.{:03}s", n / 1'000'000'000, n / 1'000'000 % 1000);
     };
     std::string text =
         fmt::format("{} {}", thousandths(fault.at.nanoseconds), to_string(fault.kind));
-    for (const std::uint32_t target : fault.targets) text += fmt::format(" broker-{}", target + 1);
+    for (const std::uint32_t target : fault.targets) text += " " + target_name(target);
     text += to_string(fault.aim);
     if (fault.duration.nanoseconds > 0)
         text += fmt::format(" for {}", thousandths(fault.duration.nanoseconds));

@@ -32,6 +32,7 @@ std::string config_text(const RunPlan& plan) {
     }
     text += fmt::format("\ncluster: {} brokers, shards", cluster.shards.size());
     for (const env::ShardIndex shards : cluster.shards) text += fmt::format(" {}", shards);
+    if (cluster.controllers > 0) text += fmt::format(", {} controllers", cluster.controllers);
     text += fmt::format(", {} partition{}, ELR {}, disk {}\n", cluster.partitions,
                         cluster.partitions == 1 ? "" : "s",
                         cluster.eligible_leader_replicas ? "on" : "off",

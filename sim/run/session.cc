@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/metadata/metadata_topic.h"
+
 namespace klamm::sim {
 
 namespace {
@@ -11,7 +13,7 @@ namespace {
 constexpr std::uint64_t events_max_default = 40'000'000;
 constexpr Duration look_interval = milliseconds(50);
 
-JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
+JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks, const Cluster& cluster) {
     JudgeOptions options;
     options.keep_history = hooks.keep_history;
     const auto& producers = plan.workload.producers;
@@ -22,6 +24,8 @@ JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks) {
     options.violations_max = 100;
     options.slip = hooks.slip;
     options.truth_sink = hooks.truth_sink;
+    options.metadata = {metadata::metadata_topic, PartitionIndex(0)};
+    options.voters = cluster.voters();
     options.history.slip = hooks.slip;
     options.topic = plan.cluster.topic_name;
     return options;
@@ -34,7 +38,7 @@ Session::Session(const RunPlan& plan, const RunHooks& hooks, Director* director)
       hooks_(hooks),
       director_(director),
       cluster_(plan, hooks.slip),
-      judge_(judge_options(plan, hooks)),
+      judge_(judge_options(plan, hooks, cluster_)),
       listener_(cluster_, judge_, hooks),
       storm_(cluster_, judge_, listener_, plan, hooks, result_) {
     listener_.set_watch(&storm_);
@@ -90,11 +94,15 @@ bool Session::wait(Instant limit, Done done) {
     return true;
 }
 
-/// Brokers of the plan that may stay down: the rest must hold a good candidate that runs, and
-/// be enough for min.insync.replicas.
+/// Who of the plan may stay down. Of brokers: the rest must hold a good candidate that runs, and be
+/// enough for min.insync.replicas. Any minority of controllers.
 std::vector<std::uint32_t> Session::choose_left_down() {
     std::vector<std::uint32_t> down;
     for (const std::uint32_t broker : plan_.left_down) {
+        if (broker >= first_controller) {
+            down.push_back(broker);
+            continue;
+        }
         const auto brokers = static_cast<std::int32_t>(cluster_.brokers().size());
         if (brokers - 1 < std::max(1, plan_.cluster.topic.min_insync_replicas)) continue;
         const auto partitions = cluster_.partitions();
@@ -105,7 +113,8 @@ std::vector<std::uint32_t> Session::choose_left_down() {
                     const auto other = static_cast<std::uint32_t>(id.value - 1);
                     const NodeId node = cluster_.brokers()[other];
                     // One that the controller does not hear of may be fenced any moment.
-                    const bool heard = !world().is_cut(node, cluster_.controller()) &&
+                    const bool heard = cluster_.has_active_controller() &&
+                                       !world().is_cut(node, cluster_.controller()) &&
                                        !world().is_cut(cluster_.controller(), node);
                     return other != broker && world().alive(node) && !world().paused(node) && heard;
                 });
@@ -164,6 +173,7 @@ void Session::complain(std::string sentence) {
 }
 
 bool Session::well() {
+    if (!cluster_.quorum_ailment().empty()) return false;
     const auto partitions = cluster_.partitions();
     return std::all_of(partitions.begin(), partitions.end(),
                        [this](const auto& which) { return ailment(which).empty(); });
@@ -224,6 +234,7 @@ bool Session::give_up(const char* what) {
         if (!why.empty())
             failure += fmt::format("; {}-{} {}", cluster_.topic(), which.partition.value, why);
     }
+    if (const std::string why = cluster_.quorum_ailment(); !why.empty()) failure += "; " + why;
     result_.liveness_failures.push_back(std::move(failure));
     return false;
 }

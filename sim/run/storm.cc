@@ -45,17 +45,28 @@ Storm::Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& 
       result_(result),
       conditions_(cluster, plan.cluster),
       disks_(cluster, judge),
-      requests_(cluster.world(), hooks.tap),
-      brokers_(cluster.brokers().size()) {}
+      requests_(cluster.world(), hooks.tap) {
+    for (const std::uint32_t target : cluster.targets()) brokers_[target];
+}
 
 void Storm::begin() {
     for (const FaultEvent& fault : plan_.faults) {
         ++result_.planned[static_cast<std::size_t>(fault.kind)];
-        world().schedule(fault.at, tag(Tag::fall, fault.id), [this, &fault] { fall(fault); });
+        world().schedule(fault.at, tag(Tag::fall, fault.id), [this, &fault] {
+            if (ask(fault)) fall(fault);
+        });
         if (fault.kind == FaultKind::disk_rollback)
             world().schedule(std::max(world().now(), fault.at - nanoseconds(fault.amount)),
                              tag(Tag::image, fault.id), [this, &fault] { remember(fault); });
     }
+}
+
+bool Storm::ask(const FaultEvent& fault) {
+    const bool by_administrator =
+        fault.kind == FaultKind::move_leader || fault.kind == FaultKind::elect_unclean;
+    // The metadata node has them in its script.
+    if (!cluster_.has_quorum() || !by_administrator || healed_) return true;
+    return cluster_.administer(cluster_.command_of(fault, plan_));
 }
 
 bool Storm::fall(const FaultEvent& fault) {
@@ -171,16 +182,23 @@ std::vector<std::pair<NodeId, NodeId>> Storm::pairs_of(const FaultEvent& fault) 
         pairs.emplace_back(target, other);
         pairs.emplace_back(other, target);
     };
+    // A broker is parted from brokers, a controller from all that are not clients.
+    std::vector<NodeId> others = cluster_.brokers();
+    if (fault.targets.front() >= first_controller)
+        others.insert(others.end(), cluster_.controllers().begin(), cluster_.controllers().end());
     switch (fault.kind) {
         case FaultKind::partition_two_way:
-            for (const NodeId other : cluster_.brokers())
+            for (const NodeId other : others)
                 if (other != target) both(other);
             break;
         case FaultKind::partition_one_way:
-            for (const NodeId other : cluster_.brokers())
+            for (const NodeId other : others)
                 if (other != target) pairs.emplace_back(target, other);
             break;
-        case FaultKind::isolate_from_controller: both(cluster_.controller()); break;
+        case FaultKind::isolate_from_controller:
+            for (const NodeId other : cluster_.controllers())
+                if (other != target) both(other);
+            break;
         default:
             for (const NodeId client : cluster_.clients()) both(client);
             break;
@@ -348,7 +366,7 @@ void Storm::stopped(std::size_t broker, int status) {
     start_later(broker, after);
 }
 
-FaultId Storm::disk_fault(std::size_t broker) const { return brokers_[broker].disk_fault; }
+FaultId Storm::disk_fault(std::size_t broker) const { return brokers_.at(broker).disk_fault; }
 
 void Storm::committed(const facts::PartitionCommitted& fact) {
     FaultKind kind = FaultKind::count_;
@@ -379,16 +397,16 @@ void Storm::heal(const std::vector<std::uint32_t>& left_down) {
     conditions_.clear();
     disks_.heal();
     requests_.end();
-    for (std::size_t i = 0; i < brokers_.size(); ++i) {
+    for (auto& [i, broker] : brokers_) {
         world().disarm(node(i));
-        brokers_[i].armed = nullptr;  // what kills it from here on is no fault
+        broker.armed = nullptr;  // what kills it from here on is no fault
     }
-    for (std::size_t i = 0; i < brokers_.size(); ++i) {
-        brokers_[i].held = std::find(left_down.begin(), left_down.end(), i) != left_down.end();
-        if (brokers_[i].held) {
+    for (auto& [i, broker] : brokers_) {
+        broker.held = std::find(left_down.begin(), left_down.end(), i) != left_down.end();
+        if (broker.held) {
             world().kill(node(i));
         } else if (!world().alive(node(i))) {
-            brokers_[i].down_until = world().now();
+            broker.down_until = world().now();
             start_later(i, milliseconds(world().draws().between(0, 300, heal_domain, i, 0)));
         }
     }
@@ -397,7 +415,7 @@ void Storm::heal(const std::vector<std::uint32_t>& left_down) {
 void Storm::go_on() {
     healed_ = false;
     over_before_ = world().now();
-    for (Broker& broker : brokers_) broker.held = false;
+    for (auto& [target, broker] : brokers_) broker.held = false;
     conditions_.restore();
     requests_.go_on();
 }

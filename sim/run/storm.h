@@ -39,7 +39,7 @@ class Storm final : public CrashWatch {
     void struck(const FaultEvent& fault) { fired(fault, true); }
     /// Rules about requests; they read along once they are told to watch.
     [[nodiscard]] RequestRules& requests() { return requests_; }
-    /// Starts a broker that is down, before its time.
+    /// Starts a broker, or a controller, that is down, before its time.
     void start(std::size_t broker);
     /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
     void heal(const std::vector<std::uint32_t>& left_down);
@@ -71,10 +71,12 @@ class Storm final : public CrashWatch {
     bool strike_disk(const FaultEvent& fault);
     void end_swap(const FaultEvent& fault);
     void fired(const FaultEvent& fault, bool tell_judge);
+    /// Of a fault that an administrator brings about: who decides is asked.
+    bool ask(const FaultEvent& fault);
     /// The pairs that a cut affects, each in both directions unless it is one-way.
     [[nodiscard]] std::vector<std::pair<NodeId, NodeId>> pairs_of(const FaultEvent& fault) const;
     void start_later(std::size_t broker, Duration after);
-    [[nodiscard]] NodeId node(std::size_t broker) const { return cluster_.brokers()[broker]; }
+    [[nodiscard]] NodeId node(std::size_t target) const { return cluster_.node_of(target); }
     [[nodiscard]] World& world() { return cluster_.world(); }
 
     Cluster& cluster_;
@@ -86,7 +88,7 @@ class Storm final : public CrashWatch {
     Conditions conditions_;
     DiskTroubles disks_;
     RequestRules requests_;
-    std::vector<Broker> brokers_;
+    std::map<std::size_t, Broker> brokers_;     // and controllers of a quorum, by target
     const FaultEvent* current_ = nullptr;       // that kills or cuts power at this moment
     std::set<std::size_t> power_hit_;           // by the current one
     std::vector<const FaultEvent*> moves_due_;  // scripted ones that may be answered by a record

@@ -184,6 +184,35 @@ void fill(json& out, const facts::BrokerFencing& fact) {
     KLAMM_FIELD(epoch);
     KLAMM_FIELD(fenced);
 }
+void fill(json& out, const facts::QuorumStarted& fact) {
+    out["fact"] = "QuorumStarted";
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(voted);
+    KLAMM_FIELD(leader);
+}
+void fill(json& out, const facts::QuorumVoted& fact) {
+    out["fact"] = "QuorumVoted";
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(candidate);
+}
+void fill(json& out, const facts::QuorumLeading& fact) {
+    out["fact"] = "QuorumLeading";
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(start);
+}
+void fill(json& out, const facts::QuorumCommitted& fact) {
+    out["fact"] = "QuorumCommitted";
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(from);
+    KLAMM_FIELD(to);
+    KLAMM_FIELD(leads);
+}
+void fill(json& out, const facts::MetadataDecided& fact) {
+    std::visit([&](const auto& what) { fill(out["what"], what); }, fact.what);
+    out["fact"] = "MetadataDecided";
+    KLAMM_FIELD(epoch);
+    KLAMM_FIELD(offset);
+}
 void fill(json& out, const facts::SendInvoked& fact) {
     out["fact"] = "SendInvoked";
     KLAMM_FIELD(operation);

@@ -43,7 +43,8 @@ void each_count(Counts& counts, const Visit& visit) {
                         &counts.high_watermark_moves,
                         &counts.sends,
                         &counts.polls,
-                        &counts.records_read}) {
+                        &counts.records_read,
+                        &counts.quorum_elections}) {
         visit(*count);
     }
 }

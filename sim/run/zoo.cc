@@ -57,6 +57,8 @@ const Need& need_of(Bug bug) {
     static const Need moves_for_harm{leadership_moves(), true, true};
     static const Need power{power_losses(), false, false};
     static const Need power_for_harm{power_losses(), true, false};
+    static const Need power_of_quorum{power_losses(), true, false, Profile::quorum};
+    static const Need moves_of_quorum{leadership_moves(), true, false, Profile::quorum};
     switch (bug) {
         // Lost when the leader that answered early does not lead on.
         case Bug::acks_all_like_one: return moves_for_harm;
@@ -67,16 +69,21 @@ const Need& need_of(Bug bug) {
         // Logs diverge when a leader with a tail of its own is deposed.
         case Bug::diverging_fetch_advances_hw:
         // A log is truncated below what it served when its replica is deposed.
-        case Bug::truncate_under_file_range: return moves;
+        case Bug::truncate_under_file_range:
+        // Somebody has to be gone before nobody may lead, and a new leader to be behind.
+        case Bug::elects_outside_isr:
+        case Bug::latest_offset_regresses: return moves;
         // Lost when all that is written and not synced is.
         case Bug::ack_before_flush: return power_for_harm;
         // What a process leaves behind when only it dies is whole.
         case Bug::recovery_trusts_length: return power;
-        // Not in the cluster: BugEntry::in_cluster.
+        // A vote, and a record, that is told of before it is synced is lost with the power.
         case Bug::vote_not_durable:
-        case Bug::raft_ack_unflushed:
+        case Bug::raft_ack_unflushed: return power_of_quorum;
+        // Undone when another controller leads.
         case Bug::commit_old_term_by_count:
-        case Bug::controller_replies_before_commit:
+        case Bug::controller_replies_before_commit: return moves_of_quorum;
+        // Not in the cluster: BugEntry::in_cluster.
         case Bug::zombie_commit_accepted:
         case Bug::offset_commit_acked_early:
         case Bug::count_: break;
@@ -110,6 +117,7 @@ ZooResult visit(const ZooOptions& options) {
     const Need& need = need_of(options.bug);
     Duration cpu;
     SwarmOptions swarm = options.swarm;
+    if (!swarm.profile) swarm.profile = need.profile;
     swarm.plant = options.bug;
     swarm.cpu = options.cpu_budget;
     swarm.stop_at_first_red = false;

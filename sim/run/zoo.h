@@ -27,6 +27,8 @@ struct Need {
     bool for_harm = false;
     /// Harm alone counts with the kinds on, too: it is easily come by. Else an invariant does.
     bool found_by_harm = false;
+    /// Where it is looked for when no profile is asked for; else each seed has its own.
+    std::optional<Profile> profile = std::nullopt;
 };
 const Need& need_of(Bug bug);
 

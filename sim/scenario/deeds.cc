@@ -83,7 +83,7 @@ void Deeds::act(const Deed& deed, std::uint64_t key, std::size_t line) {
 
 void Deeds::process(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line) {
     for (const NodeId node : nodes) {
-        const bool broker = cluster_.broker_index(node) >= 0;
+        const bool broker = cluster_.target_of(node) >= 0;
         switch (deed.verb) {
             case Verb::kill: strike(FaultKind::kill, node, deed, line); break;
             case Verb::kill_in_write: strike(FaultKind::kill_in_turn, node, deed, line); break;
@@ -93,7 +93,7 @@ void Deeds::process(const Deed& deed, const std::vector<NodeId>& nodes, std::siz
                 if (!broker || world().alive(node))
                     miss(line, world().name(node) + " is up already");
                 else
-                    storm_.start(static_cast<std::size_t>(cluster_.broker_index(node)));
+                    storm_.start(static_cast<std::size_t>(cluster_.target_of(node)));
                 break;
             case Verb::pause:
                 if (broker) {
@@ -113,8 +113,9 @@ void Deeds::process(const Deed& deed, const std::vector<NodeId>& nodes, std::siz
 }
 
 void Deeds::strike(FaultKind kind, NodeId node, const Deed& deed, std::size_t line) {
-    const std::int32_t broker = cluster_.broker_index(node);
-    if (broker < 0) return miss(line, world().name(node) + " is no broker");
+    const std::int32_t broker = cluster_.target_of(node);
+    if (broker < 0)
+        return miss(line, world().name(node) + " is no machine that faults are aimed at");
     if (!world().alive(node) && kind != FaultKind::wipe)
         return miss(line, world().name(node) + " is down already");
     const FaultEvent& fault = make(kind, {static_cast<std::uint32_t>(broker)}, deed);
@@ -125,9 +126,9 @@ void Deeds::strike(FaultKind kind, NodeId node, const Deed& deed, std::size_t li
 void Deeds::power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line) {
     std::vector<std::uint32_t> targets;
     for (const NodeId node : nodes) {
-        const std::int32_t broker = cluster_.broker_index(node);
+        const std::int32_t broker = cluster_.target_of(node);
         if (broker < 0)
-            miss(line, world().name(node) + " is no broker");
+            miss(line, world().name(node) + " is no machine that faults are aimed at");
         else
             targets.push_back(static_cast<std::uint32_t>(broker));
     }
@@ -140,7 +141,7 @@ void Deeds::power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_
 
 /// Ends the pauses of a node, or else what was done to its disk.
 void Deeds::take_back(NodeId node, bool pauses, std::size_t line) {
-    const std::int32_t broker = cluster_.broker_index(node);
+    const std::int32_t broker = cluster_.target_of(node);
     if (broker < 0) {
         if (paused_.erase(node) > 0)
             world().resume(node);
@@ -163,7 +164,7 @@ void Deeds::medium(const Deed& deed, std::size_t broker, std::uint64_t key, std:
     std::vector<std::uint32_t> targets{static_cast<std::uint32_t>(broker)};
     if (deed.kind == FaultKind::disk_swap) {
         const std::vector<NodeId> others = resolve(deed.other, key + 1, line);
-        const std::int32_t other = others.empty() ? -1 : cluster_.broker_index(others.front());
+        const std::int32_t other = others.empty() ? -1 : cluster_.target_of(others.front());
         if (other < 0 || static_cast<std::size_t>(other) == broker)
             return miss(line, "there is no other disk to swap with");
         targets.push_back(static_cast<std::uint32_t>(other));
@@ -193,8 +194,9 @@ void Deeds::medium(const Deed& deed, std::size_t broker, std::uint64_t key, std:
 }
 
 void Deeds::condition(const Deed& deed, NodeId node, std::uint64_t key, std::size_t line) {
-    const std::int32_t broker = cluster_.broker_index(node);
-    if (broker < 0) return miss(line, world().name(node) + " is no broker");
+    const std::int32_t broker = cluster_.target_of(node);
+    if (broker < 0)
+        return miss(line, world().name(node) + " is no machine that faults are aimed at");
     if (deed.well) return take_back(node, false, line);
     if (deed.verb == Verb::disk && (deed.remember || DiskTroubles::handles(deed.kind)))
         return medium(deed, static_cast<std::size_t>(broker), key, line);
@@ -223,7 +225,7 @@ void Deeds::links(const Deed& deed, std::uint64_t key, std::size_t line) {
     pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
     if (pairs.empty()) return miss(line, "there is no link");
     if (deed.verb == Verb::mend) return mend(pairs);
-    const std::int32_t broker = cluster_.broker_index(pairs.front().first);
+    const std::int32_t broker = cluster_.target_of(pairs.front().first);
     const std::uint32_t target = broker < 0 ? 0 : static_cast<std::uint32_t>(broker);
     if (deed.verb == Verb::cut) {
         cuts_.insert(pairs.begin(), pairs.end());
@@ -287,7 +289,8 @@ void Deeds::administer(const Deed& deed, std::uint64_t key, std::size_t line) {
     const TopicPartition partition{trial_topic, PartitionIndex(deed.partition)};
     if (deed.verb == Verb::configure) {
         for (const auto& [option, value] : deed.options) {
-            cluster_.administer(server::ChangeConfig{cluster_.topic(), option, value});
+            if (!cluster_.administer(server::ChangeConfig{cluster_.topic(), option, value}))
+                miss(line, "no controller is active");
             listener_.note("admin", fmt::format("sets {}={}", option, value));
         }
         return;
@@ -310,7 +313,7 @@ void Deeds::administer(const Deed& deed, std::uint64_t key, std::size_t line) {
     FaultEvent& fault = make(kind, std::move(targets), lasting);
     fault.draw = static_cast<std::uint64_t>(deed.partition);
     storm_.fall(fault);
-    cluster_.administer(std::move(command));
+    if (!cluster_.administer(std::move(command))) miss(line, "no controller is active");
 }
 
 void Deeds::heal() {

@@ -38,9 +38,10 @@ void only_roles(const Located& value, TextError& error) {
     const auto ask = [&](const Located& one) {
         if (one.kind != Located::Kind::text) return;
         const auto who = read_who(one.text);
-        const bool numbered = who.has_value() &&
-                              (who->role == Who::Role::broker || who->role == Who::Role::producer ||
-                               who->role == Who::Role::consumer);
+        const bool numbered =
+            who.has_value() &&
+            (who->role == Who::Role::broker || who->role == Who::Role::producer ||
+             who->role == Who::Role::consumer || who->role == Who::Role::controller_n);
         if (numbered && error.line == 0)
             error = {one.line, fmt::format("\"{}\": expected a role such as \"leader\", drawn "
                                            "clusters are of any size",

@@ -83,6 +83,11 @@ struct Match {
     bool operator()(const facts::FollowerFetched& f) const {
         return word("fetched") && flag(f.diverging) && about(f.replica);
     }
+    bool operator()(const facts::QuorumStarted&) const { return word("quorum_started"); }
+    bool operator()(const facts::QuorumVoted&) const { return word("quorum_voted"); }
+    bool operator()(const facts::QuorumLeading&) const { return word("quorum_leads"); }
+    bool operator()(const facts::QuorumCommitted&) const { return word("quorum_committed"); }
+    bool operator()(const facts::MetadataDecided&) const { return word("decided"); }
 };
 
 std::optional<std::int32_t> partition_of(const facts::Fact& fact) {
@@ -136,7 +141,15 @@ std::vector<NodeId> Cast::all(const Who& who) {
         case Who::Role::outside_isr:
             return replicas([&](BrokerId id) { return !has(partition->isr, id); });
         case Who::Role::brokers: return cluster_.brokers();
-        case Who::Role::controller: return one(cluster_.controller());
+        case Who::Role::controller:
+            return one(cluster_.has_active_controller() ? cluster_.controller() : no_node);
+        case Who::Role::controllers: return cluster_.controllers();
+        case Who::Role::controller_n: {
+            const auto at = static_cast<std::size_t>(who.number - 1);
+            return one(cluster_.has_quorum() && at < cluster_.controllers().size()
+                           ? cluster_.controllers()[at]
+                           : no_node);
+        }
         case Who::Role::producer:
             return one(cluster_.producers()[static_cast<std::size_t>(who.number - 1)]);
         case Who::Role::consumer:
@@ -153,7 +166,8 @@ std::vector<NodeId> Cast::all(const Who& who) {
 
 std::vector<NodeId> Cast::find(const Who& who, std::uint64_t key) {
     std::vector<NodeId> nodes = all(who);
-    const bool many = who.role == Who::Role::brokers || who.role == Who::Role::clients;
+    const bool many = who.role == Who::Role::brokers || who.role == Who::Role::clients ||
+                      who.role == Who::Role::controllers;
     if (many || nodes.size() <= 1) return nodes;
     return {nodes[cluster_.world().draws().below(nodes.size(), pick_domain, key, 0)]};
 }

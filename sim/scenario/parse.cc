@@ -77,6 +77,15 @@ void take_cluster(const Located& root, Scenario& scenario) {
     const auto brokers = static_cast<std::size_t>(integer_of(cluster, "brokers", 3));
     plan.shards.assign(brokers, static_cast<env::ShardIndex>(integer_of(cluster, "shards", 1)));
     plan.clocks.assign(brokers, {});
+    plan.controllers = static_cast<std::uint32_t>(integer_of(cluster, "controllers", 0));
+    plan.controller_clocks.assign(plan.controllers, {});
+    if (cluster.find("snapshot_bytes") != nullptr) {
+        plan.quorum_snapshot_bytes =
+            static_cast<std::uint64_t>(integer_of(cluster, "snapshot_bytes", 0));
+        plan.quorum_retention_bytes = 0;
+        plan.quorum_segment_bytes = plan.quorum_snapshot_bytes;
+        plan.quorum_slice_records = 3;
+    }
     plan.partitions = static_cast<std::uint32_t>(integer_of(cluster, "partitions", 1));
     plan.eligible_leader_replicas = flag_of(cluster, "eligible_leader_replicas", true);
     if (text_of(cluster, "timers", "short") == "short") shorten_timers(plan.broker);
@@ -245,9 +254,12 @@ void take_all(const Located& root, Scenario& scenario) {
     scenario.within = duration_of(healing, "within", seconds(60));
     if (const Located* down = healing.find("leave_down"))
         for (const Who& who : reader.whos(*down)) {
-            if (who.role != Who::Role::broker)
-                throw ParseError{down->line, "\"leave_down\": expected brokers by number"};
-            scenario.left_down.push_back(static_cast<std::uint32_t>(who.number - 1));
+            const bool controller = who.role == Who::Role::controller_n;
+            if (who.role != Who::Role::broker && !controller)
+                throw ParseError{down->line,
+                                 "\"leave_down\": expected brokers or controllers by number"};
+            scenario.left_down.push_back(static_cast<std::uint32_t>(who.number - 1) +
+                                         (controller ? first_controller : 0));
         }
     take_expectations(root, reader, scenario);
 }

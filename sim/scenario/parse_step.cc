@@ -134,6 +134,7 @@ Who StepReader::who(const Located& from) const {
             if (!names_.contains(found->name)) throw unknown();
             break;
         case Who::Role::broker: limit(scenario_.cluster.shards.size(), "brokers"); break;
+        case Who::Role::controller_n: limit(scenario_.cluster.controllers, "controllers"); break;
         case Who::Role::producer: limit(scenario_.workload.producers.size(), "producers"); break;
         case Who::Role::consumer: limit(scenario_.workload.consumers.size(), "consumers"); break;
         default:

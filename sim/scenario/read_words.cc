@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t seconds_max = std::int64_t{30} * 24 * 3600;
 
-constexpr std::array<std::pair<std::string_view, Who::Role>, 10> roles{{
+constexpr std::array<std::pair<std::string_view, Who::Role>, 11> roles{{
     {"leader", Who::Role::leader},
     {"follower", Who::Role::follower},
     {"ISR member", Who::Role::isr_follower},
@@ -19,6 +19,7 @@ constexpr std::array<std::pair<std::string_view, Who::Role>, 10> roles{{
     {"outside ISR", Who::Role::outside_isr},
     {"brokers", Who::Role::brokers},
     {"controller", Who::Role::controller},
+    {"controllers", Who::Role::controllers},
     {"metadata", Who::Role::controller},
     {"clients", Who::Role::clients},
     {"all clients", Who::Role::clients},
@@ -61,7 +62,8 @@ std::optional<Who> read_who(std::string_view text) {
     if (text.starts_with("client ")) text.remove_prefix(7);
     for (const auto& [prefix, role] : {std::pair{std::string_view("broker-"), Who::Role::broker},
                                        {std::string_view("producer-"), Who::Role::producer},
-                                       {std::string_view("consumer-"), Who::Role::consumer}})
+                                       {std::string_view("consumer-"), Who::Role::consumer},
+                                       {std::string_view("controller-"), Who::Role::controller_n}})
         if (text.starts_with(prefix)) return numbered(role, text.substr(prefix.size()));
     Who who;
     std::string_view word = text;
@@ -89,9 +91,9 @@ std::optional<Who> read_who(std::string_view text) {
 }
 
 std::span<const std::string_view> who_words() {
-    static constexpr std::array<std::string_view, 10> words{
-        "leader",  "follower",   "ISR member", "ELR member", "outside ISR",
-        "brokers", "controller", "metadata",   "clients",    "broker-1"};
+    static constexpr std::array<std::string_view, 11> words{
+        "leader",     "follower",    "ISR member", "ELR member", "outside ISR", "brokers",
+        "controller", "controllers", "metadata",   "clients",    "broker-1"};
     return words;
 }
 

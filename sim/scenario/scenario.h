@@ -30,9 +30,11 @@ struct Who {
         isr_follower,  // of those that are in the ISR
         elr_member,
         outside_isr,
-        brokers,  // all of them, less whoever stands on the other side of a cut
-        controller,
-        producer,  // number: from 1
+        brokers,       // all of them, less whoever stands on the other side of a cut
+        controller,    // the metadata node; of a quorum the active one
+        controllers,   // all of them
+        controller_n,  // number: of a quorum, from 1
+        producer,      // number: from 1
         consumer,
         clients,  // all of them
         named,    // by an earlier step

@@ -10,6 +10,7 @@ namespace klamm::sim {
 namespace {
 
 constexpr std::int64_t brokers_max = 9;
+constexpr std::int64_t controllers_max = 5;
 
 constexpr std::array moment_keys{
     KeySpec{"fact", Form::choice, "what happens", true, nullptr, fact_words},
@@ -269,6 +270,24 @@ constexpr std::array cluster_keys{
             {},
             1,
             brokers_max},
+    KeySpec{"controllers",
+            Form::integer,
+            "a quorum of so many, whose machines may fail; one metadata node that never fails if "
+            "absent",
+            false,
+            nullptr,
+            {},
+            1,
+            controllers_max},
+    KeySpec{
+        "snapshot_bytes",
+        Form::integer,
+        "controllers of a quorum make a snapshot after so many committed bytes of metadata, and "
+        "keep only the newest and the log after it; Kafka's defaults if absent",
+        false,
+        nullptr,
+        {},
+        1},
     KeySpec{"partitions", Form::integer, "of topic trial; 1 if absent", false, nullptr, {}, 1, 64},
     KeySpec{"shards", Form::integer, "of each broker; 1 if absent", false, nullptr, {}, 1, 3},
     KeySpec{"eligible_leader_replicas", Form::flag, "KIP-966; true if absent"},
@@ -276,7 +295,7 @@ constexpr std::array cluster_keys{
             timer_words},
     KeySpec{"options", Form::options, "of every broker"},
 };
-constexpr ObjectSpec cluster_spec{"a cluster", "Brokers 1 to n, and one controller.", cluster_keys};
+constexpr ObjectSpec cluster_spec{"a cluster", "Brokers 1 to n, and controllers.", cluster_keys};
 
 constexpr std::array network_keys{
     KeySpec{"delay", Form::duration, "of a packet, at least; 200us if absent"},

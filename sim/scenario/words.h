@@ -44,6 +44,11 @@ inline constexpr std::array fact_words{
     "latest_returned"sv,
     "corrupt_received"sv,
     "fetched"sv,
+    "quorum_started"sv,
+    "quorum_voted"sv,
+    "quorum_leads"sv,
+    "quorum_committed"sv,
+    "decided"sv,
     "started"sv,
     "ended"sv,
 };

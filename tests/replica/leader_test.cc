@@ -313,13 +313,13 @@ TEST_CASE("leader: a new epoch starts at the log's end and knows nothing of the 
 
 TEST_CASE("leader: LATEST waits until the watermark has reached the epoch's start") {
     Leader all(2, 10, 7);
-    CHECK(all.state->latest().error == ErrorCode::offset_not_available);
+    CHECK(all.state->latest(all.turn()).error == ErrorCode::offset_not_available);
     all.fetch(2, 10);
     all.fetch(3, 9);
-    CHECK(all.state->latest().error == ErrorCode::offset_not_available);
+    CHECK(all.state->latest(all.turn()).error == ErrorCode::offset_not_available);
     all.fetch(3, 10);
-    CHECK(all.state->latest().error == ErrorCode::none);
-    CHECK(all.state->latest().offset == Offset(10));
+    CHECK(all.state->latest(all.turn()).error == ErrorCode::none);
+    CHECK(all.state->latest(all.turn()).offset == Offset(10));
 }
 
 TEST_CASE("waiters: a produce request is answered when the watermark passes it, in order") {

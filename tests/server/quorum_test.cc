@@ -5,6 +5,7 @@
 #include "tests/server/quorum_world.h"
 
 using namespace klamm;
+using namespace klamm::server;
 using namespace klamm::server::test;
 
 namespace {
@@ -256,4 +257,81 @@ TEST_CASE("quorum: a voter whose vote is not durable yet gives it to nobody") {
     quorum.world.set_disk_options(quorum.nodes[slow], {});
     CHECK(quorum.settles(seconds(30)));
     HOLDS(quorum);
+}
+
+TEST_CASE("quorum snapshots: made in slices, the log is cut below them, restarts begin with them") {
+    QuorumWorld quorum(3, 41, {}, 4);
+    REQUIRE(begins(quorum));
+    for (int i = 0; i < 30; ++i) REQUIRE(appends(quorum));
+    quorum.run_for(seconds(2));
+    HOLDS(quorum);
+    for (std::size_t i = 0; i < 3; ++i) {
+        // Only the newest is kept, and the log begins with it.
+        REQUIRE(quorum.snapshots_of(i).size() == 1);
+        const auto newest = snapshot_of_file(quorum.snapshots_of(i).front());
+        REQUIRE(newest.has_value());
+        CHECK(quorum.at(i)->log_start() == newest->offset);
+        CHECK(newest->offset > Offset(20));
+    }
+    quorum.world.power_loss(quorum.nodes);
+    REQUIRE(begins(quorum));
+    HOLDS(quorum);
+    CHECK(quorum.at(0)->numbers().size() >= 31);
+}
+
+TEST_CASE("quorum snapshots: a replica that is behind the leader's log fetches one and goes on") {
+    QuorumWorld quorum(3, 42, {}, 4);
+    REQUIRE(begins(quorum));
+    const std::size_t behind = (index(quorum.leader()) + 1) % 3;
+    quorum.world.kill(quorum.nodes[behind]);
+    const std::size_t had = quorum.log_of(behind).rbegin()->first.value;
+    for (int i = 0; i < 30; ++i) REQUIRE(appends(quorum));
+    REQUIRE(quorum.at(index(quorum.leader()))->log_start() >
+            Offset(static_cast<std::int64_t>(had)));
+    // It dies again and again while it fetches, and loses its power in the end.
+    for (int i = 0; i < 12; ++i) {
+        quorum.world.start(quorum.nodes[behind]);
+        quorum.run_for(milliseconds(3 + 7 * i));
+        if (i % 3 == 2)
+            quorum.world.power_loss(quorum.nodes[behind]);
+        else
+            quorum.world.kill(quorum.nodes[behind]);
+    }
+    CHECK(quorum.settles(seconds(30)));
+    HOLDS(quorum);
+    CHECK(quorum.at(behind)->log_start() > Offset(static_cast<std::int64_t>(had)));
+    CHECK(quorum.at(behind)->numbers().size() == quorum.ledger.numbers.size());
+    for (const std::string& name : quorum.snapshots_of(behind))
+        CHECK(snapshot_of_file(name).has_value());
+}
+
+TEST_CASE("quorum snapshots: names are Kafka's, and no others are read") {
+    const raft::LogId id{LeaderEpoch(7), Offset(123)};
+    CHECK(snapshot_file(id) == "00000000000000000123-0000000007.checkpoint");
+    CHECK(snapshot_of_file(snapshot_file(id)) == id);
+    for (const char* wrong :
+         {"", "123-7.checkpoint", "00000000000000000123-0000000007.checkpoint.part",
+          "00000000000000000123_0000000007.checkpoint",
+          "0000000000000000012x-0000000007.checkpoint",
+          "00000000000000000123-000000000-.checkpoint", "leader-epoch-checkpoint"})
+        CHECK_FALSE(snapshot_of_file(wrong).has_value());
+}
+
+TEST_CASE("quorum snapshots: storms in which logs are cut all the while break no promise") {
+    std::uint64_t restarts = 0;
+    std::uint64_t acknowledged = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        const int replicas = seed % 10 == 0 ? 1 : seed % 3 == 0 ? 5 : 3;
+        QuorumWorld quorum(replicas, seed, {}, 3);
+        quorum.start_all();
+        const bool settled = Storm(quorum, seed).blow(seconds(6));
+        INFO("seed " << seed << ", " << replicas << " replicas");
+        HOLDS(quorum);
+        CHECK(settled);
+        for (std::size_t i = 0; i < quorum.nodes.size(); ++i)
+            restarts += quorum.at(i) == nullptr ? 0 : quorum.at(i)->snapshots_taken();
+        acknowledged += quorum.ledger.acknowledged.size();
+    }
+    CHECK(acknowledged > 800);
+    CHECK(restarts > 100);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/raft/quorum_state.h"
 #include "core/record/batch.h"
@@ -22,11 +23,12 @@ Bytes bytes_of(std::uint64_t number) {
 
 }  // namespace
 
-NumbersNode::NumbersNode(QuorumSettings settings, QuorumLedger& ledger)
+NumbersNode::NumbersNode(QuorumSettings settings, QuorumLedger& ledger, std::size_t snapshot_every)
     : settings_(std::move(settings)),
       ledger_(ledger),
       inbound_(net::InboundLimits{}),
-      quorum_(settings_, inbound_) {}
+      quorum_(settings_, inbound_),
+      snapshot_every_(snapshot_every) {}
 
 void NumbersNode::handle(env::Env& env, env::Event event) {
     std::vector<net::Request> requests;
@@ -68,9 +70,64 @@ void NumbersNode::handle(env::Env& env, env::Event event) {
         return env.stop(1);
     }
     if (quorum_.closed()) return env.stop(0);
+    if (snapshot_every_ > 0 && quorum_.raft() != nullptr && stop_at_ == instant_never) save(env);
     const bool leaving = stop_at_ != instant_never;
     if (leaving && quorum_.may_stop(env.turn().now)) quorum_.close(env);
-    env.wake_at(leaving ? std::min(quorum_.deadline(), stop_at_) : quorum_.deadline());
+    env.wake_at(leaving ? std::min(quorum_.deadline(), stop_at_)
+                        : (saving_ ? env.turn().now : quorum_.deadline()));
+}
+
+/// Two numbers a turn.
+void NumbersNode::save(env::Env& env) {
+    if (std::exchange(abandons_, false)) quorum_.abandon_snapshot(env);
+    if (!saving_.has_value()) {
+        if (numbers_.size() < saved_ + snapshot_every_ || quorum_.making_snapshot()) return;
+        if (!quorum_.begin_snapshot(env, next_, env.turn().wall)) return;
+        saved_ = numbers_.size();
+        saving_.emplace(numbers_.rbegin(), numbers_.rend());
+    }
+    std::vector<Bytes> values;
+    for (; values.size() < 2 && !saving_->empty(); saving_->pop_back())
+        values.push_back(bytes_of(saving_->back()));
+    quorum_.add_to_snapshot(env, values);
+    if (!saving_->empty()) return;
+    saving_.reset();
+    quorum_.finish_snapshot(env);
+}
+
+void NumbersNode::on(const SnapshotPart& news) {
+    if (news.first) {
+        numbers_.clear();
+        abandons_ = saving_.has_value();
+        saving_.reset();
+    }
+    ByteView rest = news.batches;
+    ByteView bytes;
+    while (record::next_batch(rest, bytes) == record::Peek::ok) {
+        const record::BatchView batch(bytes);
+        if (batch.is_control()) continue;
+        record::for_each_record(batch.records(), [&](const record::Record& record) {
+            numbers_.push_back(
+                static_cast<std::uint64_t>(load_big_endian<std::int64_t>(record.value->data())));
+        });
+    }
+    if (!news.last) return;
+    ++snapshots_taken_;
+    saved_ = numbers_.size();
+    next_ = news.id.offset;
+    std::vector<std::uint64_t> committed;
+    for (const auto& [base, batch] : ledger_.committed) {
+        if (base >= news.id.offset) break;
+        const record::BatchView view{ByteView(batch.bytes)};
+        if (view.is_control()) continue;
+        record::for_each_record(view.records(), [&](const record::Record& record) {
+            committed.push_back(
+                static_cast<std::uint64_t>(load_big_endian<std::int64_t>(record.value->data())));
+        });
+    }
+    if (committed != numbers_)
+        ledger_.fail(fmt::format("the snapshot at {} is not what was committed below it",
+                                 news.id.offset.value));
 }
 
 void NumbersNode::on(const Committed& news) {
@@ -111,10 +168,10 @@ void NumbersNode::on(const Deposed&) {
     waiting_.clear();
     numbers_.clear();
     next_ = Offset(0);
-    quorum_.replay();
 }
 
-QuorumWorld::QuorumWorld(int replicas, std::uint64_t seed, const sim::DiskOptions& disk)
+QuorumWorld::QuorumWorld(int replicas, std::uint64_t seed, const sim::DiskOptions& disk,
+                         std::size_t snapshot_every)
     : world({.seed = seed, .network = {}}), ends(static_cast<std::size_t>(replicas), Offset(0)) {
     std::vector<QuorumVoter> voters;
     for (int i = 1; i <= replicas; ++i)
@@ -124,11 +181,15 @@ QuorumWorld::QuorumWorld(int replicas, std::uint64_t seed, const sim::DiskOption
         settings.cluster = "test";
         settings.node = voter.id;
         settings.voters = voters;
+        if (snapshot_every > 0) {
+            settings.log = {600, 0};
+            settings.raft.snapshot_piece_bytes = 300;
+        }
         nodes.push_back(world.add_node(
             {.name = voter.at.host,
-             .factory = [settings, this](env::ShardIndex,
-                                         env::ShardIndex) -> std::unique_ptr<env::Node> {
-                 return std::make_unique<NumbersNode>(settings, ledger);
+             .factory = [settings, snapshot_every, this](
+                            env::ShardIndex, env::ShardIndex) -> std::unique_ptr<env::Node> {
+                 return std::make_unique<NumbersNode>(settings, ledger, snapshot_every);
              },
              .clock = {},
              .disk = disk,
@@ -176,11 +237,20 @@ void QuorumWorld::check_votes(LeaderEpoch epoch, BrokerId leader) {
 void QuorumWorld::check_durable(Offset base) {
     std::size_t count = 0;
     for (const sim::NodeId node : nodes) {
-        const auto bytes = world.durable_bytes(node, quorum_log_path);
-        if (!bytes.has_value()) continue;
-        const auto log = batches_in(*bytes);
-        const auto found = log.find(base);
-        if (found != log.end() && found->second == ledger.committed.at(base)) ++count;
+        bool has = false;
+        for (const std::string& path : world.paths(node)) {
+            if (!path.starts_with(quorum_log_directory)) continue;
+            const std::string name = path.substr(std::strlen(quorum_log_directory));
+            const auto bytes = world.durable_bytes(node, path);
+            if (!bytes.has_value()) continue;
+            const auto snapshot = snapshot_of_file(name);
+            has = has || (snapshot.has_value() && snapshot->offset > base);
+            if (!name.ends_with(".log")) continue;
+            const auto log = batches_in(*bytes);
+            const auto found = log.find(base);
+            has = has || (found != log.end() && found->second == ledger.committed.at(base));
+        }
+        count += has ? 1 : 0;
     }
     if (!majority(count))
         ledger.fail(fmt::format("what is committed at offset {} is not durable", base.value));
@@ -273,8 +343,21 @@ std::map<Offset, QuorumLedger::Batch> QuorumWorld::batches_in(ByteView file) {
 }
 
 std::map<Offset, QuorumLedger::Batch> QuorumWorld::log_of(std::size_t replica) const {
-    const Bytes* bytes = world.file_bytes(nodes[replica], quorum_log_path);
-    return bytes == nullptr ? std::map<Offset, QuorumLedger::Batch>{} : batches_in(*bytes);
+    std::map<Offset, QuorumLedger::Batch> log;
+    for (const std::string& path : world.paths(nodes[replica])) {
+        if (!path.starts_with(quorum_log_directory) || !path.ends_with(".log")) continue;
+        const Bytes* bytes = world.file_bytes(nodes[replica], path);
+        if (bytes != nullptr) log.merge(batches_in(*bytes));
+    }
+    return log;
+}
+
+std::vector<std::string> QuorumWorld::snapshots_of(std::size_t replica) const {
+    std::vector<std::string> names;
+    for (const std::string& path : world.paths(nodes[replica]))
+        if (path.starts_with(quorum_log_directory) && path.find(".checkpoint") != path.npos)
+            names.push_back(path.substr(std::strlen(quorum_log_directory)));
+    return names;
 }
 
 void QuorumWorld::check_logs() {
@@ -291,6 +374,7 @@ void QuorumWorld::check_logs() {
         for (std::size_t b = a + 1; b < logs.size(); ++b) {
             bool must_match = false;
             for (auto one = logs[a].rbegin(); one != logs[a].rend(); ++one) {
+                if (!logs[b].empty() && one->first < logs[b].begin()->first) break;
                 const auto other = logs[b].find(one->first);
                 const bool same = other != logs[b].end() && other->second == one->second;
                 must_match = must_match ||

@@ -7,9 +7,11 @@
 //   a number that was acknowledged is among what is committed
 //   logs match: two that have a batch of one offset and epoch agree on it and on all before it
 //   a leader's votes, and what is committed, a majority would still have after a loss of all power
+//   a snapshot says what the committed numbers below its end say
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,7 +21,7 @@
 
 namespace klamm::server::test {
 
-constexpr const char* quorum_log_path = "metadata/__cluster_metadata-0/00000000000000000000.log";
+constexpr const char* quorum_log_directory = "metadata/__cluster_metadata-0/";
 constexpr const char* quorum_state_path = "metadata/__cluster_metadata-0/quorum-state";
 
 /// Asks the replica to append a number, if it leads.
@@ -52,19 +54,25 @@ struct QuorumLedger {
 
 class NumbersNode final : public env::Node {
   public:
-    NumbersNode(QuorumSettings settings, QuorumLedger& ledger);
+    /// Makes a snapshot of every `snapshot_every` numbers more; 0: never.
+    NumbersNode(QuorumSettings settings, QuorumLedger& ledger, std::size_t snapshot_every);
 
     void handle(env::Env& env, env::Event event) override;
     [[nodiscard]] std::uint64_t state_digest() const override { return quorum_.digest(); }
 
     [[nodiscard]] const raft::Raft* raft() const { return quorum_.raft(); }
     [[nodiscard]] bool leads() const { return leads_; }
+    [[nodiscard]] Offset log_start() const { return quorum_.log().view().start; }
+    /// That this incarnation was handed.
+    [[nodiscard]] std::uint64_t snapshots_taken() const { return snapshots_taken_; }
     [[nodiscard]] const std::vector<std::uint64_t>& numbers() const { return numbers_; }
 
   private:
     void on(const Committed& news);
+    void on(const SnapshotPart& news);
     void on(const Elected& news);
     void on(const Deposed& news);
+    void save(env::Env& env);
 
     QuorumSettings settings_;
     QuorumLedger& ledger_;
@@ -75,10 +83,16 @@ class NumbersNode final : public env::Node {
     Offset next_{0};
     std::deque<std::pair<Offset, std::uint64_t>> waiting_;  // for their commit
     Instant stop_at_ = instant_never;
+    std::size_t snapshot_every_;
+    std::uint64_t snapshots_taken_ = 0;
+    bool abandons_ = false;  // the one under way: a newer one was fetched
+    std::size_t saved_ = 0;  // numbers in the last snapshot
+    std::optional<std::vector<std::uint64_t>> saving_;  // what is left to write of one
 };
 
 struct QuorumWorld {
-    QuorumWorld(int replicas, std::uint64_t seed, const sim::DiskOptions& disk = {});
+    QuorumWorld(int replicas, std::uint64_t seed, const sim::DiskOptions& disk = {},
+                std::size_t snapshot_every = 0);
 
     void start_all();
     /// Until `done`, at most for `limit`; false when it does not come, or a promise is broken.
@@ -99,6 +113,8 @@ struct QuorumWorld {
     void check_logs();
     /// From all others, in both directions.
     void isolate(std::size_t replica);
+    /// Names of its snapshots that count, ascending; what is being made too.
+    std::vector<std::string> snapshots_of(std::size_t replica) const;
     /// The batches in a replica's log as its page cache has it.
     std::map<Offset, QuorumLedger::Batch> log_of(std::size_t replica) const;
     /// The same, of a copy of the file.
