@@ -73,6 +73,12 @@ std::uint32_t DrivenWorld::send(std::uint32_t client, std::int32_t partition,
     return number;
 }
 
+void DrivenWorld::send_out_of_turn(std::uint32_t client) {
+    State::Client& one = state_->client(client, true);
+    ++one.operations;
+    (void)send(client, 0, {}, {});
+}
+
 Sent DrivenWorld::sent(std::uint32_t client, std::uint32_t number, std::int64_t limit) {
     State& state = *state_;
     State::Client& one = state.client(client, true);

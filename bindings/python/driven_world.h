@@ -91,6 +91,8 @@ class DrivenWorld {
                                bool from_earliest);
     std::uint32_t send(std::uint32_t client, std::int32_t partition, std::optional<Bytes> key,
                        Bytes value);
+    /// For tests: an order out of its turn, by which an assertion fails in the producer's node.
+    void send_out_of_turn(std::uint32_t client);
     /// What came of it, waiting until `limit` for it.
     Sent sent(std::uint32_t client, std::uint32_t number, std::int64_t limit);
     /// `what`: "poll", "latest", "start", "end", "offset". Gives the operation's number.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bindings/python/driven_world.h"
+#include "bindings/python/rules.h"
 #include "bindings/python/runs.h"
 #include "bindings/python/trouble.h"
 #include "core/base/assert.h"
@@ -78,6 +79,7 @@ void define_world(py::module_& module) {
                  if (key.has_value()) owned = bytes_from(*key);
                  return world.send(client, partition, std::move(owned), bytes_from(value));
              })
+        .def("send_out_of_turn", &DrivenWorld::send_out_of_turn)
         .def("sent",
              [](DrivenWorld& world, std::uint32_t client, std::uint32_t number,
                 std::int64_t limit) -> py::object {
@@ -158,6 +160,26 @@ void define_runs(py::module_& module) {
     module.def("judge_operations", &judge_operations);
 }
 
+void define_rules(py::module_& module) {
+    py::class_<LeaderRules>(module, "LeaderRules")
+        .def(py::init([](const std::vector<std::int32_t>& replicas,
+                         const std::vector<std::int32_t>& isr, std::int32_t min_isr,
+                         std::int64_t log_end, std::int64_t high_watermark, bool flush_each,
+                         std::int64_t lag_max_ns, const std::string& plant) {
+            return std::make_unique<LeaderRules>(LeaderSetup{
+                replicas, isr, min_isr, log_end, high_watermark, flush_each, lag_max_ns, plant});
+        }))
+        .def("append", &LeaderRules::append)
+        .def("flush", &LeaderRules::flush)
+        .def("fetch", &LeaderRules::fetch)
+        .def("wait", &LeaderRules::wait)
+        .def("answer", &LeaderRules::answer)
+        .def("fence", &LeaderRules::fence)
+        .def("acks_all", &LeaderRules::acks_all)
+        .def("admit", &LeaderRules::admit)
+        .def("state", &LeaderRules::state);
+}
+
 }  // namespace
 
 }  // namespace klamm::python
@@ -175,4 +197,5 @@ PYBIND11_MODULE(_klamm, module) {
     });
     define_world(module);
     define_runs(module);
+    define_rules(module);
 }

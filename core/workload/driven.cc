@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/assert.h"
 #include "core/base/checksum.h"
 #include "core/workload/reads.h"
 #include "core/workload/sends.h"
@@ -61,6 +62,8 @@ class DrivenProducer::Body {
 
   private:
     void send(env::Env& env, const SendOrder& order) {
+        KLAMM_ASSERT(order.number == next_);
+        ++next_;
         const auto key = order.key.has_value() ? std::optional<ByteView>(*order.key) : std::nullopt;
         if (sends_.send(env, producer_, order.number, order.partition, key,
                         ByteView(order.payload)))
@@ -72,6 +75,7 @@ class DrivenProducer::Body {
     client::Producer producer_;
     Sends sends_;
     std::map<std::uint64_t, client::Delivery> over_;
+    std::uint32_t next_ = 0;
     bool lives_ = false;
 };
 

@@ -1,4 +1,5 @@
 """Worlds that Python drives step by step."""
+import inspect
 import pathlib
 import random
 import signal
@@ -16,7 +17,7 @@ def world_of(**more):
 
 
 def test_the_issues_first_lines_work():
-    world = klamm.World(brokers=3, seed=7, topics={"orders": dict(partitions=4, replication=3, min_insync=2)})
+    world = klamm.World(brokers=3, controllers=3, seed=7, topics={"orders": dict(partitions=4, replication=3, min_insync=2)})
     producer = world.producer(acks="all", idempotent=True)
     assert producer.send("orders", key=b"k", value=b"v") == 0
     before = world.leader("orders", 0)
@@ -276,8 +277,21 @@ def test_replay_to_gives_a_second_living_world():
     assert whole.hash == world.hash and whole.leader() == world.leader()
 
 
-def test_a_failed_assertion_is_an_exception_and_the_interpreter_lives(monkeypatch):
-    # The one assertion that a caller can reach: a world that is judged is told facts no more.
+def test_a_failed_assertion_is_an_exception_and_the_interpreter_lives():
+    world = world_of()
+    producer = world.producer()
+    producer.send("orders", b"v")
+    world._w.send_out_of_turn(1)
+    with pytest.raises(klamm.AssertionFailed, match=r"in producer-1 at 0\.\d+ s: order.number == next_ \(.*driven.cc:\d+\)"):
+        world.run(seconds=1)
+    with pytest.raises(klamm.AssertionFailed):
+        world.run(seconds=1)
+    verdict = world.verdict()
+    assert verdict.red and verdict.name == "crash"
+    assert world_of().producer().send("orders", b"another world") == 0
+
+
+def test_a_world_that_was_judged_is_over():
     world = world_of()
     world.verdict()
     with pytest.raises(klamm.WorldOver):
@@ -382,9 +396,15 @@ def test_stubs_and_the_marker_are_there():
 
 
 @pytest.mark.parametrize("name", [name for name in klamm.__all__])
-def test_everything_public_says_what_it_is(name):
+def test_everything_public_says_what_it_is_and_gives(name):
     thing = getattr(klamm, name)
     assert (thing.__doc__ or "").strip(), name
+    functions = [thing] if inspect.isfunction(thing) else [
+        member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        for key, member in vars(thing).items() if not key.startswith("_") and not isinstance(member, str)]
+    for function in functions:
+        if inspect.isfunction(function) and function.__module__.startswith("klamm"):
+            assert inspect.signature(function).return_annotation is not inspect.Signature.empty, function
     if isinstance(thing, type) and not issubclass(thing, BaseException):
         for key, member in vars(thing).items():
             if not key.startswith("_") and (callable(member) or isinstance(member, property)):

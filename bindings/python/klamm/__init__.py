@@ -12,7 +12,7 @@ Start with World, Scenario, storm and sweep. All errors are klamm.Error.
 """
 import json as _json
 
-from . import _klamm
+from . import _klamm, rules
 from ._checks import Judgement, check_linearizability, check_log
 from ._clients import Consumer, Pending, Producer, Record
 from ._errors import (AssertionFailed, Died, Error, Missed, NotDeterministic, NotYet, PollFailed, Red, Refused, SendFailed,
@@ -24,12 +24,12 @@ from ._told import Bill, Fact, Verdict
 from ._world import World, run_twice
 
 
-def catalogue():
+def catalogue() -> dict:
     """What may be asked for by name: {"profiles": […], "faults": […], "bugs": [{"code", "name", "rule", …}]}."""
     return _json.loads(_klamm.catalogue())
 
 
-def fact_kinds():
+def fact_kinds() -> list:
     """The kinds of facts that World.on() takes."""
     return _klamm.fact_names()
 

@@ -1,5 +1,6 @@
 """The checkers, from Python: histories in, verdicts out. A history is JSON lines, a list of dicts, or a DataFrame."""
 import json
+from typing import Any
 
 from . import _klamm
 
@@ -14,7 +15,7 @@ class Judgement(dict):
             raise AttributeError(name) from None
 
     @property
-    def red(self):
+    def red(self) -> bool:
         """Whether something must not be."""
         if "violations" in self:
             return bool(self["violations"])
@@ -38,14 +39,14 @@ def _lines(history):
     return "".join(json.dumps(one) + "\n" for one in history)
 
 
-def check_log(history, idempotent=True, strict=False):
+def check_log(history: Any, idempotent: bool = True, strict: bool = False) -> Judgement:
     """Judges a history of partition logs (checkers/FORMAT.md): lost and dirty records, gaps, positions that go back and so on.
     idempotent: one value at two offsets is an error. strict: every answer must be as new as what was complete before it began.
     Gives a Judgement. Raises Refused with the line that is no event."""
     return Judgement(json.loads(_klamm.judge_log(_lines(history), idempotent, strict)))
 
 
-def check_linearizability(history, model):
+def check_linearizability(history: Any, model: str) -> Judgement:
     """Judges operations on named objects: model "register", "kv", "queue" or "set". Gives a Judgement with a minimal
     counterexample."""
     return Judgement(json.loads(_klamm.judge_operations(_lines(history), model)))

@@ -1,4 +1,6 @@
 """Producers and consumers of a world. Each is a node of its own; what it is told to do it does in virtual time."""
+from typing import List, Optional, Union
+
 from ._errors import NotYet, PollFailed, Refused, SendFailed, SendUnknown
 
 SECOND = 1_000_000_000
@@ -11,7 +13,7 @@ def nanoseconds(seconds, what):
     return round(seconds * SECOND)
 
 
-def murmur2(data):
+def murmur2(data: bytes) -> int:
     """Kafka's hash of a key, 32 bits, as its default partitioner takes it.
 
     >>> hex(murmur2(b"klamm") & 0x7fffffff)[:2]
@@ -56,7 +58,8 @@ class Producer:
         self._unkeyed = 0
         self.name = f"producer-{number}"
 
-    def send(self, topic, value, key=None, partition=None):
+    def send(self, topic: str, value: Union[bytes, str], key: Union[bytes, str, None] = None,
+             partition: Optional[int] = None) -> Optional[int]:
         """Sends one record and lets virtual time pass until its fate is known. Gives its offset (None with acks=0).
 
         `key`, `value`: bytes or str (as UTF-8). Without `partition`, Kafka's partitioner chooses by the key; records without
@@ -65,7 +68,8 @@ class Producer:
         """
         return self.send_soon(topic, value, key, partition).offset()
 
-    def send_soon(self, topic, value, key=None, partition=None):
+    def send_soon(self, topic: str, value: Union[bytes, str], key: Union[bytes, str, None] = None,
+                  partition: Optional[int] = None) -> "Pending":
         """Hands one record over and gives a Pending at once; time passes elsewhere."""
         world = self._world
         world._check_topic(topic)
@@ -99,11 +103,11 @@ class Pending:
         return self._outcome
 
     @property
-    def over(self):
+    def over(self) -> bool:
         """Whether its fate is known by now."""
         return self._look(0) is not None
 
-    def offset(self):
+    def offset(self) -> Optional[int]:
         """Lets time pass until its fate is known; gives the offset, or raises as Producer.send does."""
         producer = self._producer
         world = producer._world
@@ -127,7 +131,7 @@ class Consumer:
         self._turn = 0
         self.name = f"consumer-{number}"
 
-    def poll(self, partition=None, seconds=5):
+    def poll(self, partition: Optional[int] = None, seconds: float = 5) -> List[Record]:
         """Reads from where it stands; lets virtual time pass until there are records, at most about `seconds`. Gives a list of
         Record, empty when there was nothing. Without `partition`, partitions take turns.
 
@@ -154,7 +158,7 @@ class Consumer:
             raise PollFailed(f"{self.name} was told {error}", error)
         return []
 
-    def read_all(self, partition=None, seconds=60):
+    def read_all(self, partition: Optional[int] = None, seconds: float = 60) -> List[Record]:
         """Reads until the end that the log has now. Gives the records in order of partition and offset."""
         which = range(self._world.partitions) if partition is None else [partition]
         records = []
@@ -167,7 +171,7 @@ class Consumer:
                 records += self.poll(one, seconds=1)
         return records
 
-    def latest(self, partition=0):
+    def latest(self, partition: int = 0) -> int:
         """Where the log ends for a consumer (its high watermark), asked of the leader."""
         world = self._world
         operation = world._do("read", self._number, "latest", partition, 0)
@@ -178,12 +182,12 @@ class Consumer:
             raise PollFailed(f"{self.name} was told {found[0]}", found[0])
         return found[2]
 
-    def seek(self, offset, partition=0):
+    def seek(self, offset: Union[int, str], partition: int = 0) -> None:
         """The next poll of this partition reads from `offset`; "start" and "end" are the log's ends."""
         word = offset if offset in ("start", "end") else "offset"
         self._world._do("read", self._number, word, partition, 0 if word != "offset" else offset)
 
-    def position(self, partition=0):
+    def position(self, partition: int = 0) -> Optional[int]:
         """Where the next poll reads; None until it is known."""
         return self._world._w.position(self._number, partition)
 

@@ -10,10 +10,16 @@ import os
 import random
 import sys
 import time
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Union
 
 from . import _klamm, _words
 from ._errors import Refused
 
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import pandas
+
+Seeds = Union[int, Iterable[int]]
 _SECOND = 1_000_000_000
 _WORST = ("crash", "safety", "liveness", "harness")
 
@@ -41,11 +47,11 @@ class Run:
         self.token = document["token"] if has_token else None
 
     @property
-    def red(self):
+    def red(self) -> bool:
         """A broken promise, a cluster that did not come to rest, or a crash."""
         return bool(self.findings)
 
-    def row(self):
+    def row(self) -> Dict[str, Any]:
         """The run as one row of Runs.frame()."""
         d = self.document
         first = _seconds(d["first_violation_ns"])
@@ -62,23 +68,23 @@ class Run:
     def _output(self, what):
         return _klamm.output_of(json.dumps(self._source), what)
 
-    def report(self):
+    def report(self) -> Report:
         """Runs it again and gives its report: the cluster, the faults, the counts, the bill, what is red and what came before."""
         return Report(self._output("report"))
 
-    def history(self):
+    def history(self) -> "pandas.DataFrame":
         """Runs it again; the clients' history as a DataFrame, an event a row (checkers/FORMAT.md)."""
         return _frame(self._output("history"))
 
-    def history_lines(self):
+    def history_lines(self) -> str:
         """The same as JSON lines."""
         return self._output("history")
 
-    def trace(self):
+    def trace(self) -> "pandas.DataFrame":
         """Runs it again; every event, fact, fault and physical truth as a DataFrame. Large: a row an event."""
         return _frame(self._output("trace"))
 
-    def shrink(self, replays=300, progress=None):
+    def shrink(self, replays: int = 300, progress: Optional[bool] = None) -> "Shrunk":
         """Looks for a run that fails in the same way with few faults and few operations; at most `replays` runs are made."""
         line = _Progress("shrinking", progress)
         document = json.loads(_klamm.shrink_run(json.dumps(self._source), replays, line.text))
@@ -100,7 +106,7 @@ class Shrunk:
         self.reproduced, self.one_minimal, self.replays = (document["reproduced"], document["one_minimal"],
                                                            document["replays"])
 
-    def report(self):
+    def report(self) -> Report:
         """The remaining faults and operations as a timeline, and the sentence."""
         return Report(self.document["text"])
 
@@ -117,17 +123,17 @@ class Runs(list):
 
     interrupted = False
 
-    def frame(self):
+    def frame(self) -> "pandas.DataFrame":
         """A DataFrame, a row a run: verdict, bill by rule, times, counts."""
         import pandas
         return pandas.DataFrame([run.row() for run in self])
 
     @property
-    def red(self):
+    def red(self) -> "Runs":
         """Those that are red."""
         return Runs(run for run in self if run.red)
 
-    def worst(self):
+    def worst(self) -> Run:
         """The run to look at first: crashes before broken promises before clusters that did not come to rest before harness
         errors; then who lost most, then who was unavailable longest, then the lowest seed."""
         if not self:
@@ -218,7 +224,8 @@ def _jobs(jobs):
     return jobs
 
 
-def storm(seeds=range(100), profile="storm", plant=None, jobs=None, length=None, off=(), progress=None):
+def storm(seeds: Seeds = range(100), profile: str = "storm", plant: Optional[str] = None, jobs: Optional[int] = None,
+          length: Optional[float] = None, off: Iterable[str] = (), progress: Optional[bool] = None) -> Runs:
     """Storms, as `klamm swarm` makes them: cluster, clients and faults are drawn from each seed.
 
     profile: "calm", "weather", "storm", "power", "disk", … (klamm.catalogue()). plant: the code of a bug. length: seconds until
@@ -230,7 +237,7 @@ def storm(seeds=range(100), profile="storm", plant=None, jobs=None, length=None,
     return _run([(source, seeds, {}, True)], len(seeds), _jobs(jobs), progress, "storm")
 
 
-def replay(token):
+def replay(token: str) -> Run:
     """The run that a token names, made again. Gives a Run."""
     source = {"token": token}
     document = json.loads(_klamm.output_of(json.dumps(source), "trial"))
@@ -243,27 +250,27 @@ class _Then:
     def __init__(self, scenario, steps):
         self._scenario, self._steps = scenario, steps
 
-    def when(self, moment):
+    def when(self, moment: Dict[str, Any]) -> "_Then":
         """Then waits for the turn in which this moment comes; nothing of that turn has left the node."""
         self._steps.append({"when": moment})
         return self
 
-    def after(self, moment):
+    def after(self, moment: Dict[str, Any]) -> "_Then":
         """Then waits until what the turn of this moment sends has left."""
         self._steps.append({"after": moment})
         return self
 
-    def before(self, moment):
+    def before(self, moment: Dict[str, Any]) -> "_Then":
         """Then acts just before the event that would bring this moment."""
         self._steps.append({"before": moment})
         return self
 
-    def wait(self, seconds):
+    def wait(self, seconds: Union[int, float, str]) -> "_Then":
         """Then lets some time pass."""
         self._steps.append({"wait": _words.duration(seconds, "wait")})
         return self
 
-    def do(self, *deeds):
+    def do(self, *deeds: Dict[str, Any]) -> "Scenario":
         """Does these deeds (klamm.power_loss("leader"), or objects of scenario files), the first at the moment told, the others
         at once after it. Gives the scenario."""
         if not deeds:
@@ -286,7 +293,7 @@ class Scenario:
         self._text()
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Union[str, "os.PathLike[str]"]) -> "Scenario":
         """Reads a scenario file. Raises Refused, or OSError when it cannot be read."""
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -309,32 +316,32 @@ class Scenario:
             raise
 
     @property
-    def says(self):
+    def says(self) -> str:
         """What happens and what must hold, in words."""
         return self.document["says"]
 
-    def when(self, moment):
+    def when(self, moment: Dict[str, Any]) -> "_Then":
         """Begins a condition: in the turn in which this moment (klamm.on) comes."""
         return _Then(self, []).when(moment)
 
-    def after(self, moment):
+    def after(self, moment: Dict[str, Any]) -> "_Then":
         """Begins a condition: when what the turn of this moment sends has left."""
         return _Then(self, []).after(moment)
 
-    def before(self, moment):
+    def before(self, moment: Dict[str, Any]) -> "_Then":
         """Begins a condition: just before the event that would bring this moment."""
         return _Then(self, []).before(moment)
 
-    def at(self, seconds):
+    def at(self, seconds: Union[int, float, str]) -> "_Then":
         """Begins a condition: so long after the start of the run."""
         return _Then(self, [{"at": _words.duration(seconds, "at")}])
 
-    def do(self, *deeds):
+    def do(self, *deeds: Dict[str, Any]) -> "Scenario":
         """Adds deeds that happen as soon as the step before is done."""
         self._tell(list(deeds))
         return self
 
-    def with_settings(self, **settings):
+    def with_settings(self, **settings: Any) -> "Scenario":
         """A copy with other settings: topic options (min_insync=1, flush_messages=1; None: the default), `acks` of every
         producer, or brokers, partitions, shards, eligible_leader_replicas, timers of the cluster."""
         document = copy.deepcopy(self.document)
@@ -352,7 +359,7 @@ class Scenario:
                 document.setdefault(owner, {})[name] = value
         return Scenario(document, self.path)
 
-    def save(self, path):
+    def save(self, path: Union[str, "os.PathLike[str]"]) -> "Scenario":
         """Writes it to a file that `klamm sim` takes, and bears that path from then on."""
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self.document, file, indent=2)
@@ -364,7 +371,8 @@ class Scenario:
         text, has_token = self._text()
         return {"scenario": text, "path": self.path, "profile": profile, "plant": plant or ""}, has_token
 
-    def run(self, seeds=(1,), profile="calm", plant=None, jobs=None, progress=None):
+    def run(self, seeds: Seeds = (1,), profile: str = "calm", plant: Optional[str] = None, jobs: Optional[int] = None,
+            progress: Optional[bool] = None) -> Runs:
         """Runs it with each seed in a process of its own. profile "calm": the story alone, and it must do what it expects; any
         other: what the profile draws falls too, and only the contract is demanded. plant: the code of a bug. Ctrl-C keeps
         what was found. Gives Runs."""
@@ -382,11 +390,11 @@ class Sweep:
     def __init__(self, axes, runs):
         self.axes, self.runs = axes, runs
 
-    def frame(self):
+    def frame(self) -> "pandas.DataFrame":
         """A DataFrame, a row a run."""
         return self.runs.frame()
 
-    def summary(self, *measures, confidence=0.95, draws=2_000):
+    def summary(self, *measures: str, confidence: float = 0.95, draws: int = 2_000) -> "pandas.DataFrame":
         """A DataFrame, a row a combination of settings: runs, and for each measure (a column of frame()) its mean and a
         confidence band of the mean, by the bootstrap with a fixed seed: `lost`, `lost_low`, `lost_high`."""
         import pandas
@@ -405,7 +413,7 @@ class Sweep:
             rows.append(row)
         return pandas.DataFrame(rows)
 
-    def plot(self, *measures, confidence=0.95):
+    def plot(self, *measures: str, confidence: float = 0.95) -> "matplotlib.figure.Figure":
         """A picture: for each measure (default "lost" and "unavailable_seconds") the mean of each combination of settings with
         its confidence band. Gives a matplotlib Figure that a notebook shows."""
         from ._picture import Picture
@@ -442,7 +450,8 @@ def _band(values, confidence, draws):
     return means[int(edge * (draws - 1))], means[int((1 - edge) * (draws - 1))]
 
 
-def sweep(scenario, seeds=range(20), profile="calm", plant=None, jobs=None, progress=None, **axes):
+def sweep(scenario: Scenario, seeds: Seeds = range(20), profile: str = "calm", plant: Optional[str] = None,
+          jobs: Optional[int] = None, progress: Optional[bool] = None, **axes: List[Any]) -> Sweep:
     """Runs a scenario over a grid of settings, each axis a list: klamm.sweep(scenario, flush_messages=[1, None], min_insync=[1,
     2]). Settings as Scenario.with_settings; the same seeds everywhere. Ctrl-C keeps what was found. Gives a Sweep."""
     if not axes:

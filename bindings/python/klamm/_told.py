@@ -1,8 +1,12 @@
 """What a world tells: facts, the bill, the verdict."""
 import html
 import json
+from typing import TYPE_CHECKING, Dict
 
 from ._errors import Red
+
+if TYPE_CHECKING:
+    import pandas
 
 _SECOND = 1_000_000_000
 
@@ -27,21 +31,21 @@ class Bill(dict):
     as items `records_weak`, `records_ended`, `records_stranded`, `rules`."""
 
     @property
-    def promised(self):
+    def promised(self) -> int:
         """Records that were promised with acks=all, or by being read."""
         return self["records_promised"]
 
     @property
-    def lost(self):
+    def lost(self) -> int:
         """Records that were lost, by whatever rule."""
         return sum(self.by_rule().values())
 
-    def by_rule(self):
+    def by_rule(self) -> Dict[str, int]:
         """Records lost, by rule: O1 weak promise, O2 unclean election, O3 last known leader, O4 sole member damaged, O5
         forbidden."""
         return {rule: row["lost"] for rule, row in self["rules"].items()}
 
-    def losses(self):
+    def losses(self) -> "pandas.DataFrame":
         """Every loss with its evidence, as a DataFrame: when and by whom it was promised, when it was lost, who led then, by
         which election, and which fault made it so."""
         import pandas
@@ -66,17 +70,17 @@ class Verdict:
         self.findings = findings  # of checkers in Python
 
     @property
-    def red(self):
+    def red(self) -> bool:
         """A broken promise, a cluster that did not come to rest, a crash, or what a checker in Python reported."""
         return bool(self.findings or self.violations or self.liveness_failures or "crash" in self.document)
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Nothing is red, and enough happened to prove something."""
         return self.name == "passed" and not self.findings
 
     @property
-    def sentence(self):
+    def sentence(self) -> str:
         """The first thing that was found, or the complaint of a world that proves nothing, or "passed"."""
         if self.violations:
             return f"{self.violations[0]['rule']}: {self.violations[0]['sentence']}"
@@ -86,13 +90,13 @@ class Verdict:
             return self.liveness_failures[0]
         return self.complaint or self.name
 
-    def raise_if_red(self):
+    def raise_if_red(self) -> "Verdict":
         """Gives the verdict itself, or raises Red with its sentence."""
         if self.red:
             raise Red(self.sentence, self)
         return self
 
-    def timeline(self):
+    def timeline(self) -> "pandas.DataFrame":
         """What happened before the first violation, as a DataFrame: seconds, node, text."""
         import pandas
         rows = [(one["time_ns"] / _SECOND, one["node"], one["text"]) for one in self.document["timeline"]]
