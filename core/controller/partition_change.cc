@@ -20,19 +20,34 @@ struct Elected {
 class Builder {
   public:
     Builder(const PartitionImage& partition, const PartitionWish& wish)
-        : partition_(partition), wish_(wish), isr_(wish.target_isr), elr_(partition.elr) {}
+        : partition_(partition),
+          wish_(wish),
+          isr_(wish.target_isr),
+          elr_(partition.elr),
+          replicas_(wish.replicas.value_or(partition.replicas)),
+          removing_(wish.removing.value_or(partition.removing)),
+          adding_(wish.adding.value_or(partition.adding)) {}
 
     std::optional<PartitionDecision> build(const TopicPartition& id) {
         change_.partition = id;
+        complete_reassignment();
         keep_eligible_replicas();
         elect();
         record_elr();
         // With ELR off the last member stays in the ISR: it is all that is known of who may lead.
         if (!change_.isr && (!isr_.empty() || wish_.elr_enabled) && isr_ != partition_.isr)
             change_.isr = isr_;
+        // Who is a replica no more is told by an epoch that it does not know.
+        const bool leaves =
+            std::any_of(partition_.replicas.begin(), partition_.replicas.end(),
+                        [this](BrokerId replica) { return !contains(replicas_, replica); });
+        if (leaves && !change_.leader) change_.leader = partition_.leader;
         record_last_known_leader();
         if (!change_.recovery && wish_.recovery != partition_.recovery)
             change_.recovery = wish_.recovery;
+        if (replicas_ != partition_.replicas) change_.replicas = replicas_;
+        if (removing_ != partition_.removing) change_.removing = removing_;
+        if (adding_ != partition_.adding) change_.adding = adding_;
         PartitionChanged nothing;
         nothing.partition = id;
         if (change_ == nothing) return std::nullopt;
@@ -53,6 +68,27 @@ class Builder {
         return {broker, false, contains(elr_, broker) ? ElectedFrom::elr : ElectedFrom::isr};
     }
 
+    void complete_reassignment() {
+        if (removing_.empty() && adding_.empty()) return;
+        const auto less = [this](const BrokerIds& brokers) {
+            BrokerIds left;
+            for (const BrokerId broker : brokers)
+                if (!contains(removing_, broker)) left.push_back(broker);
+            return left;
+        };
+        const BrokerIds isr = less(isr_);
+        const BrokerIds replicas = less(replicas_);
+        const bool in_sync =
+            std::all_of(replicas.begin(), replicas.end(),
+                        [&isr](BrokerId replica) { return contains(isr, replica); });
+        if (isr.empty() || replicas.empty() || !in_sync) return;
+        isr_ = isr;
+        replicas_ = replicas;
+        elr_ = less(elr_);
+        removing_.clear();
+        adding_.clear();
+    }
+
     /// Below min.insync.replicas, whoever leaves the ISR holds all that was committed: commits stop
     /// there. So it stays eligible until the ISR has grown again, unless it stopped without proof.
     void keep_eligible_replicas() {
@@ -66,7 +102,8 @@ class Builder {
             if (!contains(candidates, member)) candidates.push_back(member);
         elr_.clear();
         for (const BrokerId broker : metadata::sorted(candidates))
-            if (!contains(isr_, broker) && !contains(wish_.unclean_shutdown, broker))
+            if (!contains(isr_, broker) && contains(replicas_, broker) &&
+                !contains(wish_.unclean_shutdown, broker))
                 elr_.push_back(broker);
     }
 
@@ -76,7 +113,7 @@ class Builder {
     }
 
     [[nodiscard]] Elected choose() const {
-        const BrokerIds& replicas = partition_.replicas;
+        const BrokerIds& replicas = replicas_;
         if (wish_.election == Election::preferred && !replicas.empty() && may_lead(replicas[0]))
             return clean(replicas[0]);
         if (may_lead(partition_.leader)) return clean(partition_.leader);
@@ -132,6 +169,9 @@ class Builder {
     const PartitionWish& wish_;
     BrokerIds isr_;
     BrokerIds elr_;
+    BrokerIds replicas_;
+    BrokerIds removing_;
+    BrokerIds adding_;
     PartitionChanged change_;
     ElectedFrom elected_ = ElectedFrom::unchanged;
 };

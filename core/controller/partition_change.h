@@ -5,8 +5,10 @@
 // nothing changes.
 //
 // Who may lead: an ISR member; if the ISR is empty, an ELR member; if both are empty and ELR is on,
-// the last known leader once it is active; anyone active only by Election::unclean. Replica
-// reassignment is not done here.
+// the last known leader once it is active; anyone active only by Election::unclean.
+//
+// A reassignment is over when all of its target is in sync: then, in the same record, those that go
+// leave replicas and ISR, and the leader's epoch rises, so that they are told.
 
 #include <optional>
 
@@ -43,7 +45,10 @@ struct PartitionWish {
     std::int32_t min_isr = 1;  // effective
     bool elr_enabled = false;
     metadata::LeaderRecoveryState recovery = metadata::LeaderRecoveryState::recovered;
-    const Turn* turn = nullptr;  // for plants
+    const Turn* turn = nullptr;                        // for plants
+    std::optional<BrokerIds> replicas = std::nullopt;  // another assignment; its target first
+    std::optional<BrokerIds> removing = std::nullopt;
+    std::optional<BrokerIds> adding = std::nullopt;
 };
 
 struct PartitionDecision {

@@ -206,6 +206,10 @@ Decisions elect_leaderless(const ClusterImage& image) {
     return decisions;
 }
 
+PartitionWish present_wish(const ClusterImage& image, const TopicPartition& id) {
+    return wish_for(image, id, *image.partition(id), active_brokers(image));
+}
+
 Decisions balance_leaders(const ClusterImage& image) {
     Decisions decisions;
     for_each_partition(image, [&](const TopicPartition& id, const PartitionImage& partition) {

@@ -84,6 +84,8 @@ struct ElectionOutcome {
 /// Elections for partitions without a leader whose topic allows unclean ones (Kafka does this
 /// periodically, and when the configuration changes).
 [[nodiscard]] Decisions elect_leaderless(const ClusterImage& image);
+/// The wish that changes nothing of the partition, which there is.
+[[nodiscard]] PartitionWish present_wish(const ClusterImage& image, const TopicPartition& id);
 /// Hands partitions back to their preferred leaders where those are in sync.
 [[nodiscard]] Decisions balance_leaders(const ClusterImage& image);
 /// What a change of `topic`'s min.insync.replicas means: with ELR on, ELRs are cleared (KIP-966).

@@ -147,36 +147,6 @@ const std::string* colliding_topic(const ClusterImage& image, std::string_view n
     return found;
 }
 
-Answer check_assignment(const ClusterImage& image, const BrokerIds& replicas,
-                        std::optional<std::size_t> replication_factor) {
-    const auto refuse = [](std::string text) {
-        return Answer{ErrorCode::invalid_replica_assignment, std::move(text)};
-    };
-    if (replicas.empty())
-        return refuse("The manual partition assignment includes an empty replica list.");
-    BrokerId before = no_broker;
-    for (const BrokerId broker : metadata::sorted(replicas)) {
-        if (image.broker(broker) == nullptr)
-            return refuse(
-                fmt::format("The manual partition assignment includes broker {}, but no such "
-                            "broker is registered.",
-                            broker.value));
-        if (broker == before)
-            return refuse(
-                fmt::format("The manual partition assignment includes the broker {} more than "
-                            "once.",
-                            broker.value));
-        before = broker;
-    }
-    if (replication_factor && replicas.size() != *replication_factor)
-        return refuse(
-            fmt::format("The manual partition assignment includes a partition with {} replica(s), "
-                        "but this is not consistent with previous partitions, which have {} "
-                        "replica(s).",
-                        replicas.size(), *replication_factor));
-    return {};
-}
-
 BrokerIds active_of(const ClusterImage& image, const BrokerIds& replicas) {
     BrokerIds active;
     for (const BrokerId replica : replicas)
@@ -287,6 +257,36 @@ Answer assign(const Turn& turn, const ClusterImage& image, const NewTopic& topic
 }
 
 }  // namespace
+
+Answer check_assignment(const ClusterImage& image, const BrokerIds& replicas,
+                        std::optional<std::size_t> replication_factor) {
+    const auto refuse = [](std::string text) {
+        return Answer{ErrorCode::invalid_replica_assignment, std::move(text)};
+    };
+    if (replicas.empty())
+        return refuse("The manual partition assignment includes an empty replica list.");
+    BrokerId before = no_broker;
+    for (const BrokerId broker : metadata::sorted(replicas)) {
+        if (image.broker(broker) == nullptr)
+            return refuse(
+                fmt::format("The manual partition assignment includes broker {}, but no such "
+                            "broker is registered.",
+                            broker.value));
+        if (broker == before)
+            return refuse(
+                fmt::format("The manual partition assignment includes the broker {} more than "
+                            "once.",
+                            broker.value));
+        before = broker;
+    }
+    if (replication_factor && replicas.size() != *replication_factor)
+        return refuse(
+            fmt::format("The manual partition assignment includes a partition with {} replica(s), "
+                        "but this is not consistent with previous partitions, which have {} "
+                        "replica(s).",
+                        replicas.size(), *replication_factor));
+    return {};
+}
 
 Answer too_many_records() {
     return {ErrorCode::policy_violation, "Unable to perform excessively large batch operation."};

@@ -56,6 +56,11 @@ struct Placement {
                                        std::size_t partitions, int replication_factor,
                                        const Draws& draws, std::uint64_t entity);
 
+/// Whether an assignment that a person made is lawful: brokers that are registered, each once.
+/// Error: invalid_replica_assignment.
+[[nodiscard]] Answer check_assignment(const ClusterImage& image, const BrokerIds& replicas,
+                                      std::optional<std::size_t> replication_factor);
+
 struct NewTopic {
     std::string name;
     std::int32_t partitions = -1;                                 // -1: num.partitions

@@ -88,6 +88,8 @@ struct PartitionCreated {
     PartitionEpoch partition_epoch{0};
     LeaderRecoveryState recovery = LeaderRecoveryState::recovered;
     std::vector<Uuid> directories;
+    BrokerIds removing;  // of `replicas`, when the reassignment under way is over
+    BrokerIds adding;    // of `replicas`, by that reassignment
     friend bool operator==(const PartitionCreated&, const PartitionCreated&) = default;
 };
 
@@ -101,6 +103,8 @@ struct PartitionChanged {
     std::optional<LeaderRecoveryState> recovery;
     std::optional<BrokerIds> elr;
     std::optional<BrokerIds> last_known_elr;
+    std::optional<BrokerIds> removing;
+    std::optional<BrokerIds> adding;
     friend bool operator==(const PartitionChanged&, const PartitionChanged&) = default;
 };
 

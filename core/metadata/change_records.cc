@@ -73,6 +73,8 @@ Record record_of(const PartitionCreated& change) {
     record.leader_epoch = change.leader_epoch;
     record.partition_epoch = change.partition_epoch;
     record.directories = change.directories;
+    record.removing_replicas = change.removing;
+    record.adding_replicas = change.adding;
     if (!change.elr.empty()) record.eligible_leader_replicas = change.elr;
     if (!change.last_known_elr.empty()) record.last_known_elr = change.last_known_elr;
     return record;
@@ -88,6 +90,8 @@ Record record_of(const PartitionChanged& change) {
     if (change.recovery) record.leader_recovery_state = static_cast<std::int8_t>(*change.recovery);
     record.eligible_leader_replicas = change.elr;
     record.last_known_elr = change.last_known_elr;
+    record.removing_replicas = change.removing;
+    record.adding_replicas = change.adding;
     return record;
 }
 
@@ -175,6 +179,8 @@ Made made_by(const PartitionRecord& record) {
     change.partition_epoch = record.partition_epoch;
     change.recovery = recovery_of(record.leader_recovery_state);
     change.directories = record.directories;
+    change.removing = record.removing_replicas;
+    change.adding = record.adding_replicas;
     return change;
 }
 
@@ -188,6 +194,8 @@ Made made_by(const PartitionChangeRecord& record) {
         change.recovery = recovery_of(record.leader_recovery_state);
     change.elr = record.eligible_leader_replicas;
     change.last_known_elr = record.last_known_elr;
+    change.removing = record.removing_replicas;
+    change.adding = record.adding_replicas;
     return change;
 }
 

@@ -28,6 +28,8 @@ PartitionImage merge(const PartitionImage& partition, const PartitionChanged& ch
     if (change.elr) next.elr = *change.elr;
     if (change.last_known_elr) next.last_known_elr = *change.last_known_elr;
     if (change.recovery) next.recovery = *change.recovery;
+    if (change.removing) next.removing = *change.removing;
+    if (change.adding) next.adding = *change.adding;
     if (change.leader) {
         next.leader = *change.leader;
         ++next.leader_epoch;
@@ -110,7 +112,8 @@ Status ClusterImage::apply_one(const PartitionCreated& change) {
     found->second.partitions[change.partition.partition] =
         PartitionImage{change.replicas,        change.isr,      change.elr,
                        change.last_known_elr,  change.leader,   change.leader_epoch,
-                       change.partition_epoch, change.recovery, change.directories};
+                       change.partition_epoch, change.recovery, change.directories,
+                       change.removing,        change.adding};
     return {};
 }
 

@@ -44,7 +44,10 @@ struct PartitionImage {
     PartitionEpoch partition_epoch{0};
     LeaderRecoveryState recovery = LeaderRecoveryState::recovered;
     std::vector<Uuid> directories;
+    BrokerIds removing;  // of the reassignment under way
+    BrokerIds adding;
 
+    [[nodiscard]] bool reassigning() const { return !removing.empty() || !adding.empty(); }
     friend bool operator==(const PartitionImage&, const PartitionImage&) = default;
 };
 

@@ -62,7 +62,9 @@ std::optional<Change> ImageRecords::next_partition() {
                                     .leader_epoch = partition.leader_epoch,
                                     .partition_epoch = partition.partition_epoch,
                                     .recovery = partition.recovery,
-                                    .directories = partition.directories};
+                                    .directories = partition.directories,
+                                    .removing = partition.removing,
+                                    .adding = partition.adding};
         }
         in_topic_ = false;
         ++topic_;

@@ -4,11 +4,13 @@
 
 #include "core/protocol/frame.h"
 #include "core/protocol/messages/alter_configs.h"
+#include "core/protocol/messages/alter_partition_reassignments.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/delete_topics.h"
 #include "core/protocol/messages/elect_leaders.h"
 #include "core/protocol/messages/incremental_alter_configs.h"
+#include "core/protocol/messages/list_partition_reassignments.h"
 #include "core/protocol/messages/unregister_broker.h"
 
 namespace klamm::server {
@@ -91,6 +93,28 @@ void fill_refusal(const protocol::ElectLeadersRequest& request, ErrorCode error,
     }
 }
 
+void fill_refusal(const protocol::AlterPartitionReassignmentsRequest& request, ErrorCode error,
+                  protocol::AlterPartitionReassignmentsResponse& response) {
+    response.error_code = error;
+    response.error_message = std::nullopt;
+    for (const auto& topic : request.topics) {
+        auto& row = response.responses.emplace_back();
+        row.name = topic.name;
+        for (const auto& partition : topic.partitions) {
+            auto& result = row.partitions.emplace_back();
+            result.partition_index = partition.partition_index;
+            result.error_code = error;
+            result.error_message = std::nullopt;
+        }
+    }
+}
+
+void fill_refusal(const protocol::ListPartitionReassignmentsRequest&, ErrorCode error,
+                  protocol::ListPartitionReassignmentsResponse& response) {
+    response.error_code = error;
+    response.error_message = std::nullopt;
+}
+
 void fill_refusal(const protocol::UnregisterBrokerRequest&, ErrorCode error,
                   protocol::UnregisterBrokerResponse& response) {
     response.error_code = error;
@@ -120,6 +144,8 @@ bool is_forwarded(ApiKey api) {
         case ApiKey::alter_configs:
         case ApiKey::incremental_alter_configs:
         case ApiKey::elect_leaders:
+        case ApiKey::alter_partition_reassignments:
+        case ApiKey::list_partition_reassignments:
         case ApiKey::unregister_broker: return true;
         default: return false;
     }
@@ -142,6 +168,12 @@ std::optional<Bytes> refuse_administration(ApiKey api, ByteView body, std::int16
                                                                             correlation, error);
         case ApiKey::elect_leaders:
             return refuse_request<protocol::ElectLeadersRequest>(body, version, correlation, error);
+        case ApiKey::alter_partition_reassignments:
+            return refuse_request<protocol::AlterPartitionReassignmentsRequest>(body, version,
+                                                                                correlation, error);
+        case ApiKey::list_partition_reassignments:
+            return refuse_request<protocol::ListPartitionReassignmentsRequest>(body, version,
+                                                                               correlation, error);
         case ApiKey::unregister_broker:
             return refuse_request<protocol::UnregisterBrokerRequest>(body, version, correlation,
                                                                      error);

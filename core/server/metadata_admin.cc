@@ -146,6 +146,8 @@ bool MetadataNode::administer(const Asked& asked) {
             return true;
         case ApiKey::elect_leaders: handle_elect_leaders(asked); return true;
         case ApiKey::unregister_broker: handle_unregister_broker(asked); return true;
+        case ApiKey::alter_partition_reassignments: handle_alter_reassignments(asked); return true;
+        case ApiKey::list_partition_reassignments: handle_list_reassignments(asked); return true;
         default: return false;
     }
 }

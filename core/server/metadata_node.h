@@ -187,6 +187,9 @@ class MetadataNode final : public env::Node {
     void handle_alter_configs(const Asked& asked);
     void handle_elect_leaders(const Asked& asked);
     void handle_unregister_broker(const Asked& asked);
+    // metadata_reassign.cc
+    void handle_alter_reassignments(const Asked& asked);
+    void handle_list_reassignments(const Asked& asked);
     /// Refuses the whole request in Kafka's way.
     void refuse_all(const Asked& asked, protocol::ErrorCode error);
 

@@ -67,6 +67,8 @@ void Requests::dispatch(const net::Request& request) {
         case protocol::ApiKey::alter_configs:
         case protocol::ApiKey::incremental_alter_configs:
         case protocol::ApiKey::elect_leaders:
+        case protocol::ApiKey::alter_partition_reassignments:
+        case protocol::ApiKey::list_partition_reassignments:
         case protocol::ApiKey::unregister_broker: return handle_forwarded(std::move(incoming));
         default: break;
     }

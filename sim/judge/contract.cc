@@ -86,7 +86,7 @@ constexpr ContractRule contract_rules[] = {
      "Metadata: one controller leads an epoch, one vote is given in it and none that was told is "
      "forgotten; what counts as committed reaches into the leader's own epoch and is synced by a "
      "majority of voters; whoever leads later has it, and everybody has the same.",
-     "quorum/active_killed", "C5"},
+     "quorum/tail_of_an_older_epoch", "C5"},
     // Clients.
     {"Clients", "LOST", "A record that was acknowledged is read back at the end.",
      "isr/last_replica_standing", "R1"},

@@ -77,7 +77,8 @@ void QuorumMonitor::leading(const PartitionBook& book, const facts::QuorumLeadin
 void QuorumMonitor::committed(PartitionBook& book, const facts::QuorumCommitted& fact, Instant now,
                               BrokerId node) {
     const std::size_t slot = book.slot(node);
-    if (fact.leads) {
+    // What another has committed already is no harm.
+    if (fact.leads && fact.to > chain_end(book)) {
         const auto leader = leaders_.find(fact.epoch);
         if (leader == leaders_.end() || fact.to <= leader->second.start)
             red(fmt::format("controller {} counts metadata below {} as committed in epoch {} of "

@@ -60,7 +60,9 @@ Change some_change() {
                 LeaderEpoch(4),
                 PartitionEpoch(7),
                 yes ? LeaderRecoveryState::recovering : LeaderRecoveryState::recovered,
-                {id.topic}};
+                {id.topic},
+                some_brokers(),
+                some_brokers()};
         case 6: {
             PartitionChanged change;
             change.partition = id;
@@ -70,6 +72,8 @@ Change some_change() {
             if (*rc::gen::arbitrary<bool>()) change.recovery = LeaderRecoveryState::recovered;
             change.elr = maybe_brokers();
             change.last_known_elr = maybe_brokers();
+            change.removing = maybe_brokers();
+            change.adding = maybe_brokers();
             return change;
         }
         case 7: {

@@ -121,6 +121,9 @@ TEST_CASE("versions: every advertised version of every API answers, and only tho
                 case ApiKey::delete_records:
                 case ApiKey::describe_log_dirs:
                 case ApiKey::alter_replica_log_dirs:
+                // In each version: tests/server/reassignment_test.cc.
+                case ApiKey::alter_partition_reassignments:
+                case ApiKey::list_partition_reassignments:
                 // In each version: tests/server/topics_test.cc.
                 case ApiKey::create_topics:
                 case ApiKey::delete_topics:
