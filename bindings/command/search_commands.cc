@@ -87,8 +87,8 @@ std::function<void(const sim::SwarmProgress&)> show_progress(ProgressLine& line)
 
 int status_of(sim::Verdict verdict) { return static_cast<int>(verdict); }
 
-sim::ShrinkResult shrink_and_print(const sim::RunPlan& plan, std::uint64_t replays_max,
-                                   const Console& console) {
+sim::ShrinkResult shrink_shown(const sim::RunPlan& plan, std::uint64_t replays_max,
+                               const Console& console) {
     ProgressLine line(console);
     sim::ShrinkOptions options;
     options.replays_max = replays_max;
@@ -96,8 +96,34 @@ sim::ShrinkResult shrink_and_print(const sim::RunPlan& plan, std::uint64_t repla
     options.progress = [&](const std::string& step) { line.show(step); };
     sim::ShrinkResult result = sim::shrink(plan, options);
     line.clear();
-    console.out(to_text(result));
     return result;
+}
+
+/// Somebody reads that without scrolling.
+bool is_small(const sim::ShrinkResult& result) {
+    return result.plan.faults.size() <= 10 && result.operations.size() <= 20;
+}
+
+/// Shrinks the run that was found. Where it stays large (what fails only when two packets cross may
+/// need all the traffic that it has), the next runs that fail within the budget are shrunk too; the
+/// one with the fewest operations is printed.
+void shrink_found(sim::ZooOptions zoo, sim::ZooResult found, const Console& console) {
+    constexpr int runs_max = 3;
+    std::optional<sim::ShrinkResult> best;
+    for (int run = 0; run < runs_max && found.found; ++run) {
+        const auto plan = sim::from_token(found.trial.token);
+        if (!plan) break;
+        sim::ShrinkResult shrunk = shrink_shown(*plan, sim::ShrinkOptions().replays_max, console);
+        if (!best || shrunk.operations.size() < best->operations.size()) best = std::move(shrunk);
+        if (is_small(*best) || found.cpu >= zoo.cpu_budget) break;
+        if (console.interrupted && console.interrupted()) break;
+        console.out(fmt::format("{} operations are left of it; the next run that fails is tried\n",
+                                best->operations.size()));
+        zoo.swarm.first_seed = found.trial.seed + 1;
+        zoo.cpu_budget = zoo.cpu_budget - found.cpu;
+        found = sim::visit(zoo);
+    }
+    if (best) console.out(to_text(*best));
 }
 
 }  // namespace
@@ -209,11 +235,7 @@ int zoo_command(Words words, const Console& console) {
         const sim::ZooResult& result = results.back();
         console.out(to_text(result));
         expected = expected && result.as_expected();
-        if (options->has("--shrink") && result.found) {
-            if (const auto plan = sim::from_token(result.trial.token)) {
-                shrink_and_print(*plan, sim::ShrinkOptions().replays_max, console);
-            }
-        }
+        if (options->has("--shrink")) shrink_found(zoo, result, console);
         if (console.interrupted && console.interrupted()) break;
     }
     if (bugs.size() > 1) console.out(sim::table_text(results));
@@ -237,7 +259,8 @@ int shrink_command(Words words, const Console& console) {
     const sim::OutputPaths paths = output_paths_of(*options);
     if (const Status ready = sim::prepare(paths); !ready)
         return complain(console, "shrink", ready.error().text);
-    const sim::ShrinkResult result = shrink_and_print(*plan, replays_max, console);
+    const sim::ShrinkResult result = shrink_shown(*plan, replays_max, console);
+    console.out(to_text(result));
     if (result.reproduced && paths.any()) {
         console.out("\nthe shrunk run:\n");
         (void)run_and_print(result.plan, {paths}, console);

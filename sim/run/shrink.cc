@@ -21,9 +21,13 @@ namespace {
 constexpr std::uint64_t replays_reserved = 12;
 /// With fewer operations a violation may show later than it did.
 constexpr Duration cut_slack = seconds(5);
-/// Operations of a small group, and how many replays are spent on such groups.
+/// Operations of a small group, and how many replays are spent on such groups: at first, and again
+/// when larger pieces have gone.
 constexpr std::size_t group_max = 20;
-constexpr std::uint64_t group_replays_max = 130;
+constexpr std::uint64_t first_group_replays_max = 54;
+constexpr std::uint64_t group_replays_max = 76;
+/// Pieces that are left out before that are at least so much of all.
+constexpr std::size_t large_pieces = 16;
 /// Where groups end: at the violation, and about so many of the last faults.
 constexpr std::size_t group_anchors_max = 4;
 /// Replays that the first search among the faults leaves to what follows.
@@ -188,15 +192,21 @@ class Shrinker {
             return try_edits(edits_with(operations), "fewer operations", reserved);
         };
         const Kept suffix = failing_suffix(all.size(), fails);
+        // The cut is later than it was, and the violation may be.
+        const auto less = [&](std::size_t pieces) {
+            all = result_.operations;
+            Kept kept(all.size());
+            std::iota(kept.begin(), kept.end(), std::size_t{0});
+            leave_out(std::move(kept), fails, pieces);
+        };
         if (suffix.size() > group_max) {
             drop_clients(reserved);
-            small_group(reserved);
+            if (!small_group(reserved, first_group_replays_max)) {
+                less(large_pieces);
+                small_group(reserved, group_replays_max);
+            }
         }
-        // The cut is later than it was, and the violation may be.
-        all = result_.operations;
-        Kept kept(all.size());
-        std::iota(kept.begin(), kept.end(), std::size_t{0});
-        leave_out(std::move(kept), fails);
+        less(no_bound);
     }
     /// Readers and further writers are often there for nothing.
     void drop_clients(std::uint64_t reserved) {
@@ -215,10 +225,11 @@ class Shrinker {
     /// A small group of operations that ends at the violation or about one of the last faults and
     /// still fails. Where it matters when packets arrive or which unsynced bytes are hit, leaving
     /// out any operation changes that: then one group in many fails, under one luck in many.
-    bool small_group(std::uint64_t reserved) {
+    bool small_group(std::uint64_t reserved, std::uint64_t replays_max) {
         const std::vector<TrialOperation> all = result_.operations;
+        if (all.size() <= group_max) return true;
         const std::vector<FaultEvent> faults = result_.plan.faults;
-        const std::uint64_t bound = result_.replays + group_replays_max;
+        const std::uint64_t bound = result_.replays + replays_max;
         const auto index_at = [&](Instant at) {
             return static_cast<std::size_t>(
                 std::lower_bound(all.begin(), all.end(), at,
@@ -309,9 +320,9 @@ Kept failing_suffix(std::size_t count, const Fails& fails) {
     return all;
 }
 
-Kept leave_out(Kept kept, const Fails& fails) {
+Kept leave_out(Kept kept, const Fails& fails, std::size_t pieces_max) {
     std::size_t piece = std::max<std::size_t>(kept.size() / 2, 1);
-    while (!kept.empty()) {
+    while (!kept.empty() && kept.size() / piece <= pieces_max) {
         bool shorter = false;
         for (std::size_t from = 0; from < kept.size();) {
             const std::size_t to = std::min(from + piece, kept.size());

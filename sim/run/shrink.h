@@ -8,7 +8,8 @@
 //   3. the same for the clients' operations (a client without operations is no client). Where it
 //      matters which packet comes first or which bytes are unsynced, leaving out any operation
 //      changes that; then whole clients go, and small groups at the violation and about the last
-//      faults are tried under one luck after another (PlanEdits::luck), a bounded number of times;
+//      faults are tried under one luck after another (PlanEdits::luck), a bounded number of times,
+//      and once more when large pieces have gone;
 //   4. faults again, and then each remaining one is taken away once more: the run must pass.
 //
 // Always: the result shows the rule that the original broke, unless a bug is planted: then any red
@@ -60,9 +61,12 @@ using Fails = std::function<bool(const Kept&)>;
 /// The shortest of the suffixes of 0, 1, 2, 4, … items that still fails; all of them if none does.
 Kept failing_suffix(std::size_t count, const Fails& fails);
 
+inline constexpr std::size_t no_bound = static_cast<std::size_t>(-1);
+
 /// A part of `kept` of which no single item can be left out, given that `fails` holds for `kept`:
-/// leaves out ever smaller pieces. `fails` is asked about proper parts only.
-Kept leave_out(Kept kept, const Fails& fails);
+/// leaves out ever smaller pieces, down to the last that make at most `pieces_max` of what is left.
+/// `fails` is asked about proper parts only.
+Kept leave_out(Kept kept, const Fails& fails, std::size_t pieces_max = no_bound);
 
 /// The remaining faults as a timeline, the operations, the sentence and the token.
 std::string to_text(const ShrinkResult& result);

@@ -132,6 +132,7 @@ ZooResult visit(const ZooOptions& options) {
         result.cpu = cpu;
         const bool taken = trial.plants_taken[at] > 0 || trial.verdict == Verdict::crash;
         result.reached += taken ? 1 : 0;
+        if (taken && result.reached_by.empty()) result.reached_by = trial.token;
         const bool harm_alone = options.without_needed ? need.for_harm : need.found_by_harm;
         if (!trial.red() || first_finding(trial, harm_alone) == nullptr) return;
         if (!taken || red_without_plant(swarm, trial.seed)) {
@@ -163,7 +164,8 @@ std::string to_text(const ZooResult& result) {
             "not found in {} runs, {} of CPU; {}\n", result.runs, seconds_of(result.cpu),
             result.reached == 0
                 ? "nobody got to where it could be made"
-                : fmt::format("it was made in {} of them, and did no harm", result.reached));
+                : fmt::format("it was made in {} of them, and did no harm: klamm replay {}",
+                              result.reached, result.reached_by));
     }
     for (const Trial& trial : result.unplanted) {
         out += fmt::format("red, but not by what was planted: {}\n  klamm replay {}\n",

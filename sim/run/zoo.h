@@ -53,6 +53,7 @@ struct ZooResult {
     bool found = false;
     std::uint64_t runs = 0;     // up to the one that found it
     std::uint64_t reached = 0;  // runs that took the wrong branch
+    std::string reached_by;     // the token of the first of them
     Duration cpu;               // of those runs
     Trial trial;                // that found it
     /// Red, but the wrong branch was not taken, or the seed is red without the plant too: a mistake
