@@ -31,6 +31,17 @@ def test_who_lags_is_dropped_and_comes_back():
     assert leader.state["maximal_isr"] == [1, 2, 3] and leader.state["isr"] == [1, 2]
 
 
+def test_who_is_fenced_is_not_proposed():
+    leader = rules.Leader(replicas=[1, 2, 3], isr=[1, 2], min_isr=2)
+    leader.append(2)
+    leader.fence(3)
+    assert leader.fetch(3, 2)["propose"] is None
+    leader.unfence(3)
+    assert leader.fetch(3, 2)["propose"] == {"isr": [1, 2, 3], "joining": 3}
+    leader.refuse()
+    assert leader.state["isr"] == [1, 2]
+
+
 def test_too_few_in_sync_admit_nothing():
     leader = rules.Leader(replicas=[1, 2], isr=[1], min_isr=2)
     assert leader.admit(-1) == "NOT_ENOUGH_REPLICAS" and leader.admit(1) == "NONE"
