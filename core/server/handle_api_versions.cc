@@ -47,8 +47,10 @@ void Requests::handle_api_versions(const Incoming& request) {
     // What the whole cluster speaks tells producers which protocol of transactions to use
     // (KIP-890).
     if (const std::int16_t level = transaction_version(*context_.image); level > 0) {
-        response.supported_features.push_back(
-            {.name = metadata::transaction_feature, .min_version = 0, .max_version = 2});
+        // Clients of before version 4 take a lowest level of 0 for a mistake (KAFKA-17011).
+        if (request.version >= 4)
+            response.supported_features.push_back(
+                {.name = metadata::transaction_feature, .min_version = 0, .max_version = 2});
         response.finalized_features_epoch = context_.image->offset();
         response.finalized_features.push_back({.name = metadata::transaction_feature,
                                                .max_version_level = level,

@@ -37,8 +37,8 @@ TransactionLines::Line* TransactionLines::line_to(BrokerId broker) {
         std::vector<net::Sent> sent;
         at->second.channel.close(context_.env(), sent);
         give_back(at->second);
-        for (const VerifyCommand& question : std::exchange(at->second.questions, {}))
-            finish(question, ErrorCode::network_exception);
+        for (const Question& question : std::exchange(at->second.questions, {}))
+            finish(question.command, ErrorCode::network_exception);
         lines_.erase(at);
         at = lines_.end();
     }
@@ -70,17 +70,31 @@ void TransactionLines::on(MarkersCommand command) {
 }
 
 void TransactionLines::on(VerifyCommand command) {
+    const BrokerId coordinator = coordinator_of(command.transaction);
+    Line* line = coordinator == no_broker ? nullptr : line_to(coordinator);
+    if (line == nullptr) return finish(command, ErrorCode::coordinator_not_available);
+    const Instant deadline =
+        context_.now() + milliseconds(context_.settings.options.request_timeout_ms);
+    line->questions.push_back({std::move(command), deadline});
+    tick();
+}
+
+BrokerId TransactionLines::coordinator_of(std::string_view transactional_id) const {
     const auto topic = context_.image->topic_id(std::string(transaction::transactions_topic));
     const metadata::TopicImage* image = topic ? context_.image->topic(*topic) : nullptr;
-    if (image == nullptr || image->partitions.empty())
-        return finish(command, ErrorCode::coordinator_not_available);
-    const PartitionIndex index(replicated::partition_of(
-        command.transaction, static_cast<std::int32_t>(image->partitions.size())));
-    const auto partition = image->partitions.find(index);
-    Line* line = partition == image->partitions.end() ? nullptr : line_to(partition->second.leader);
-    if (line == nullptr) return finish(command, ErrorCode::coordinator_not_available);
-    line->questions.push_back(std::move(command));
-    tick();
+    if (image == nullptr || image->partitions.empty()) return no_broker;
+    const auto at = image->partitions.find(PartitionIndex(replicated::partition_of(
+        transactional_id, static_cast<std::int32_t>(image->partitions.size()))));
+    return at == image->partitions.end() ? no_broker : at->second.leader;
+}
+
+void TransactionLines::drop_questions(Line& line) {
+    std::erase_if(line.questions, [&](const Question& question) {
+        const bool here = coordinator_of(question.command.transaction) == line.broker;
+        if (here && context_.now() < question.deadline) return false;
+        finish(question.command, here ? ErrorCode::network_exception : ErrorCode::not_coordinator);
+        return true;
+    });
 }
 
 void TransactionLines::finish(const VerifyCommand& command, ErrorCode error) {
@@ -102,7 +116,9 @@ void TransactionLines::tick() {
                 one = task->second.left.erase(one);
                 continue;
             }
-            if (!task->second.asked.contains(*one)) {
+            // One that has moved meanwhile is asked anew.
+            const auto asked = task->second.asked.find(*one);
+            if (asked == task->second.asked.end() || asked->second != leader) {
                 if (leader == no_broker || line_to(leader) == nullptr) {
                     retry_due_ = context_.now() + markers_backoff;
                 } else if (wanted[leader].empty() || wanted[leader].back() != task->first) {
@@ -124,6 +140,7 @@ void TransactionLines::tick() {
         std::vector<net::Sent> failed;
         line.channel.tick(context_.env(), failed);
         lost(line, failed);
+        drop_questions(line);
         const auto tasks = wanted.find(broker);
         const bool marks =
             tasks != wanted.end() && !line.marking && context_.now() >= line.markers_due;
@@ -147,12 +164,14 @@ void TransactionLines::send_markers(Line& line, const std::vector<std::uint64_t>
         marker.coordinator_epoch = of.coordinator_epoch;
         for (const auto& partition : task.left) {
             bool there = false;
-            if (task.asked.contains(partition) || leader_of(partition, there) != line.broker)
+            const auto asked = task.asked.find(partition);
+            if (leader_of(partition, there) != line.broker ||
+                (asked != task.asked.end() && asked->second == line.broker))
                 continue;
             if (marker.topics.empty() || marker.topics.back().name != partition.first)
                 marker.topics.push_back({.name = partition.first, .partition_indexes = {}});
             marker.topics.back().partition_indexes.push_back(partition.second);
-            task.asked.emplace(partition, line.broker);
+            task.asked[partition] = line.broker;
         }
         request.markers.push_back(std::move(marker));
         line.tasks.push_back(id);
@@ -163,7 +182,7 @@ void TransactionLines::send_markers(Line& line, const std::vector<std::uint64_t>
 }
 
 void TransactionLines::send_question(Line& line) {
-    VerifyCommand command = std::move(line.questions.front());
+    VerifyCommand command = std::move(line.questions.front().command);
     line.questions.pop_front();
     protocol::AddPartitionsToTxnRequest request;
     protocol::AddPartitionsToTxnRequestTransaction one;
@@ -297,6 +316,7 @@ void TransactionLines::take_markers(Line& line, const net::Answer& answer) {
 Instant TransactionLines::deadline_min() const {
     Instant first = retry_due_;
     for (const auto& [broker, line] : lines_) {
+        for (const Question& question : line.questions) first = std::min(first, question.deadline);
         if (line.channel.in_flight() > 0 || !line.questions.empty() || !tasks_.empty())
             first = std::min(first, line.channel.deadline());
         if (!tasks_.empty() && !line.marking && line.markers_due > context_.now())

@@ -37,10 +37,14 @@ class TransactionLines {
         std::set<transaction::TopicAndPartition> left;
         std::map<transaction::TopicAndPartition, BrokerId> asked;  // of them, and not answered
     };
+    struct Question {
+        VerifyCommand command;
+        Instant deadline;
+    };
     struct Line {
         BrokerId broker;
         net::Channel channel;
-        std::deque<VerifyCommand> questions;           // not sent yet
+        std::deque<Question> questions;                // not sent yet
         std::map<std::uint64_t, VerifyCommand> asked;  // by tag
         bool marking = false;                          // a request with markers is under way
         std::vector<std::uint64_t> tasks;              // whose markers it has
@@ -48,6 +52,10 @@ class TransactionLines {
     };
 
     Line* line_to(BrokerId broker);
+    /// Who coordinates a transactional id; no_broker when nobody is known to.
+    [[nodiscard]] BrokerId coordinator_of(std::string_view transactional_id) const;
+    /// Ends questions that wait for a broker which coordinates them no more, or for too long.
+    void drop_questions(Line& line);
     void send_markers(Line& line, const std::vector<std::uint64_t>& tasks);
     void send_question(Line& line);
     void answered(Line& line, const net::Answer& answer);

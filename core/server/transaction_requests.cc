@@ -260,6 +260,7 @@ bool TransactionRequests::handle(ApiKey api, const Incoming& request,
                     for (const ProducerId producer : body.producer_id_filters)
                         command.producers.push_back(producer);
                     if (version >= 1) command.duration_ms = body.duration_filter;
+                    command.pattern = body.transactional_id_pattern.value_or("");
                     if (!nothing) list(pending, id, command);
                 });
             return true;

@@ -69,6 +69,7 @@ struct List {
     std::vector<State> states{};  // empty: any
     std::vector<ProducerId> producers{};
     std::int64_t duration_ms = -1;  // only those that have lasted longer
+    std::string pattern{};          // of ids (pattern.h); empty: any
 };
 struct ListAnswer {
     struct Row {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/transaction/pattern.h"
+
 namespace klamm::transaction {
 
 namespace {
@@ -395,6 +397,11 @@ void Coordinator::decide(const Turn& turn, Caller caller, const List& list) {
     };
     for (const auto& [id, known] : log_.committed().transactions()) {
         if (!among(list.states, known.state) || !among(list.producers, known.producer)) continue;
+        if (!list.pattern.empty()) {
+            const auto matched = matches(list.pattern, id);
+            if (!matched.ok()) return refuse(caller, list, ErrorCode::invalid_regular_expression);
+            if (!*matched) continue;
+        }
         if (list.duration_ms >= 0 && turn.wall - known.started_at <= list.duration_ms) continue;
         body.transactions.push_back({id, known.producer, known.state});
     }

@@ -24,6 +24,7 @@ public class MakeGolden {
     static final String[] data = {"LeaderChangeMessage", "SnapshotHeaderRecord", "SnapshotFooterRecord",
         "KRaftVersionRecord", "VotersRecord"};
     static final String[] groups = {"OffsetCommitKey", "OffsetCommitValue", "GroupMetadataKey", "GroupMetadataValue"};
+    static final String[] transactions = {"TransactionLogKey", "TransactionLogValue"};
     static final String[] records = {"RegisterBroker", "UnregisterBroker", "Topic", "Partition", "Config",
         "PartitionChange", "FenceBroker", "UnfenceBroker", "RemoveTopic", "FeatureLevel", "ProducerIds",
         "BrokerRegistrationChange", "NoOp", "ClearElr"};
@@ -41,13 +42,15 @@ public class MakeGolden {
         for (String record : records) write(output, record + "Record", -1, -1);
         for (String name : data) write(output, name, -1, -1);
         for (String name : groups) write(output, name, -1, -1);
+        for (String name : transactions) write(output, name, -1, -1);
         writeTables(output);
         writeQuorumStates(output);
     }
 
     static void write(Path output, String name, int low, int high) throws Exception {
         boolean group = java.util.Arrays.asList(groups).contains(name);  // of __consumer_offsets
-        boolean value = group || java.util.Arrays.asList(data).contains(name);  // of a control record
+        boolean transaction = java.util.Arrays.asList(transactions).contains(name);  // of __transaction_state
+        boolean value = group || transaction || java.util.Arrays.asList(data).contains(name);  // of a control record
         boolean record = !value && name.endsWith("Record");
         String place = record ? "common/metadata/" : "common/message/";
         JsonNode spec;
@@ -59,7 +62,8 @@ public class MakeGolden {
             for (JsonNode one : spec.get("commonStructs")) shared.put(one.get("name").asText(), one.get("fields"));
         int[] valid = range(spec.get("validVersions").asText(), 0, 1000);
         if (low < 0) { low = valid[0]; high = valid[1]; }
-        String classes = group ? "coordinator.group.generated." : place.replace('/', '.');
+        String classes = group ? "coordinator.group.generated."
+            : transaction ? "coordinator.transaction.generated." : place.replace('/', '.');
         String type = "org.apache.kafka." + classes + name + (record || value ? "" : "Data");
         var converter = Class.forName(type + "JsonConverter");
         Files.createDirectories(output);
@@ -165,7 +169,7 @@ public class MakeGolden {
         for (JsonNode field : fields) {
             String name = field.get("name").asText();
             name = Character.toLowerCase(name.charAt(0)) + name.substring(1);
-            int[] in = range(field.get("versions").asText(), 0, 1000);
+            int[] in = range(field.get(field.has("versions") ? "versions" : "taggedVersions").asText(), 0, 1000);
             if (version < in[0] || version > in[1]) continue;
             if (field.has("taggedVersions") && (row == 0 || random.nextInt(4) == 0)) continue;
             boolean nullable = false;

@@ -31,6 +31,7 @@ struct ClusterOptions {
     bool controllers_stay = false;  // asked to stop, while a broker is not fenced
     bool auto_create = false;
     std::vector<std::string> racks = {};  // of the brokers, in their order
+    std::int16_t transaction_version = 0;
 };
 
 struct Cluster {
@@ -41,6 +42,7 @@ struct Cluster {
         metadata.cluster = "test";
         metadata.session_timeout = seconds(3);
         metadata.eligible_leader_replicas = options.elr;
+        metadata.transaction_version = options.transaction_version;
         metadata.script = options.script;
         metadata.stays_for_brokers = options.controllers_stay;
         TopicPlan topic{

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/protocol/messages/add_offsets_to_txn.h"
+#include "core/protocol/messages/api_versions.h"
 #include "core/protocol/messages/describe_producers.h"
 #include "core/protocol/messages/list_transactions.h"
 #include "core/protocol/messages/offset_commit.h"
@@ -203,6 +204,32 @@ TEST_CASE("transactions: every version of every request of theirs is answered") 
         REQUIRE(world.comes_to("one", "CompleteCommit"));
         if (version >= 5) CHECK(end->producer_epoch.value == who.epoch.value + 1);
     }
-    for (int version = 0; version <= 1; ++version)
+    for (int version = 0; version <= 2; ++version)
         answered(state_id, protocol::ListTransactionsRequest{}, version, plain);
+}
+
+TEST_CASE(
+    "transactions: what the cluster speaks is told to clients, to old ones without what they "
+    "refuse") {
+    for (const std::int16_t level : {std::int16_t{0}, std::int16_t{2}}) {
+        ClusterOptions options = with_transactions(1);
+        options.transaction_version = level;
+        TransactionWorld world(options);
+        REQUIRE(world.ready);
+        for (int version = 0; version <= 4; ++version) {
+            const auto answer =
+                world.once(trial.topic, protocol::ApiVersionsRequest{"klamm-test", "1.0"}, version);
+            REQUIRE(answer);
+            const bool tells = level > 0 && version >= 3;
+            CHECK(answer->body.finalized_features.size() == (tells ? 1 : 0));
+            CHECK(answer->body.supported_features.size() == (tells && version >= 4 ? 1 : 0));
+            if (!tells) continue;
+            CHECK(answer->body.finalized_features[0].name == "transaction.version");
+            CHECK(answer->body.finalized_features[0].max_version_level == level);
+            CHECK(answer->body.finalized_features_epoch >= 0);
+        }
+        // The records of ids are in the form of that level.
+        world.init("one");
+        CHECK(world.state_of("one") == "Empty");
+    }
 }

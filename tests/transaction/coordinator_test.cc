@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/transaction/pattern.h"
 #include "tests/transaction/bench.h"
 
 using namespace klamm;
@@ -313,6 +314,9 @@ TEST_CASE("transaction: ids that nobody uses are forgotten, administrators see t
     CHECK(listed.transactions.size() == 2);
     CHECK(bench.ask<ListAnswer>(List{{State::ongoing}, {}, -1}).transactions.size() == 1);
     CHECK(bench.ask<ListAnswer>(List{{}, {idle.producer}, -1}).transactions.at(0).id == "idle");
+    CHECK(bench.ask<ListAnswer>(List{{}, {}, -1, "b.*"}).transactions.size() == 1);
+    CHECK(bench.ask<ListAnswer>(List{{}, {}, -1, "b["}).error ==
+          ErrorCode::invalid_regular_expression);
     const auto described = bench.ask<DescribeAnswer>(Describe{"busy"});
     REQUIRE(described.transaction.has_value());
     CHECK(described.transaction->partitions ==
@@ -324,4 +328,33 @@ TEST_CASE("transaction: ids that nobody uses are forgotten, administrators see t
     bench.pass(seconds(4 * 3'600));
     CHECK(bench.coordinator.log().latest().transactions().empty());
     CHECK(ended(bench, end("idle", idle, true)) == ErrorCode::invalid_producer_id_mapping);
+}
+
+TEST_CASE("transaction: ids are picked by patterns as RE2/J has them, whole, within bounded work") {
+    const struct {
+        const char* pattern;
+        const char* text;
+        bool matches;
+    } cases[] = {
+        {"orders", "orders", true},     {"orders", "orders2", false},
+        {"order", "orders", false},     {"", "", true},
+        {".*", "anything", true},       {"tx-[0-9]+", "tx-2024", true},
+        {"tx-[0-9]+", "tx-", false},    {"tx-[^0-9]", "tx-a", true},
+        {"(a|bc)*d?", "abcabcd", true}, {"(?:ab){2,3}", "abab", true},
+        {"(?:ab){2,3}", "ab", false},   {"(?:ab){2}", "ababab", false},
+        {"x{0,2}y", "xxy", true},       {"\\w+\\.\\d", "name_1.7", true},
+        {"\\D+", "7", false},           {"[]a-]+", "]-a", true},
+        {"a.?c+?", "acc", true},
+    };
+    for (const auto& one : cases) {
+        INFO(one.pattern << " " << one.text);
+        const auto result = matches(one.pattern, one.text);
+        REQUIRE(result.ok());
+        CHECK(*result == one.matches);
+    }
+    for (const char* bad :
+         {"(", "a)", "[a", "*", "a**", "a{2,1}", "a{1000}", "(?=a)", "\\q", "[b-a]"})
+        CHECK_FALSE(matches(bad, "a").ok());
+    // What would take too long is refused.
+    CHECK_FALSE(matches("((((((((a*)*)*)*)*)*)*)*b", std::string(200, 'a')).ok());
 }
