@@ -6,7 +6,17 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/base/checksum.h"
+
 namespace klamm::log {
+
+void LeaderEpochCache::changed() {
+    digest_ = 0;
+    for (const EpochEntry& entry : entries_) {
+        digest_ = fold64(digest_, static_cast<std::uint64_t>(entry.epoch.value));
+        digest_ = fold64(digest_, static_cast<std::uint64_t>(entry.start.value));
+    }
+}
 
 bool LeaderEpochCache::assign(LeaderEpoch epoch, Offset start) {
     KLAMM_ASSERT(epoch.value >= 0);
@@ -20,13 +30,16 @@ bool LeaderEpochCache::assign(LeaderEpoch epoch, Offset start) {
         entries_.pop_back();
     }
     entries_.push_back({epoch, start});
+    changed();
     return true;
 }
 
 bool LeaderEpochCache::truncate_from_end(Offset end) {
     const std::size_t before = entries_.size();
     while (!entries_.empty() && entries_.back().start >= end) entries_.pop_back();
-    return entries_.size() != before;
+    if (entries_.size() == before) return false;
+    changed();
+    return true;
 }
 
 bool LeaderEpochCache::truncate_from_start(Offset start) {
@@ -37,6 +50,7 @@ bool LeaderEpochCache::truncate_from_start(Offset start) {
     if (covering == entries_.begin() && covering->start == start) return false;
     covering->start = start;
     entries_.erase(entries_.begin(), covering);
+    changed();
     return true;
 }
 
@@ -114,6 +128,7 @@ Result<LeaderEpochCache> LeaderEpochCache::from_text(std::string_view text) {
         cache.entries_.push_back(entry);
     }
     if (!text.empty()) return malformed;
+    cache.changed();
     return cache;
 }
 

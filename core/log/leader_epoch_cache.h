@@ -36,7 +36,10 @@ class LeaderEpochCache {
     bool truncate_from_end(Offset end);
     /// Drops what lies wholly below `start`; the epoch that covers `start` now begins there.
     bool truncate_from_start(Offset start);
-    void clear() { entries_.clear(); }
+    void clear() {
+        entries_.clear();
+        changed();
+    }
 
     [[nodiscard]] std::optional<EpochEntry> latest() const;
     [[nodiscard]] std::optional<EpochEntry> earliest() const;
@@ -49,6 +52,8 @@ class LeaderEpochCache {
     /// ends where the first of them begins.
     [[nodiscard]] EpochEnd end_offset_for(LeaderEpoch requested, Offset log_end) const;
     [[nodiscard]] const std::vector<EpochEntry>& entries() const { return entries_; }
+    /// Of the entries; kept, since it is asked for far more often than they change.
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
     /// The file's text: version 0, the number of entries, one "epoch start" a line.
     [[nodiscard]] std::string to_text() const;
@@ -58,7 +63,10 @@ class LeaderEpochCache {
     friend bool operator==(const LeaderEpochCache&, const LeaderEpochCache&) = default;
 
   private:
+    void changed();
+
     std::vector<EpochEntry> entries_;
+    std::uint64_t digest_ = 0;
 };
 
 }  // namespace klamm::log

@@ -14,8 +14,9 @@ namespace klamm::record {
 
 namespace {
 
-/// What a growing output starts with and grows by at least.
-constexpr std::size_t output_bytes_min = 64 << 10;
+/// What a growing output starts with and grows by at least. Most batches are small, and room is
+/// cleared first.
+constexpr std::size_t output_bytes_min = 1 << 10;
 
 Error invalid(const char* what) { return {Failure::invalid, what}; }
 Error too_much() { return {Failure::limit, "more comes out than is allowed"}; }

@@ -202,11 +202,7 @@ std::uint64_t PartitionLog::digest() const {
         fold64(static_cast<std::uint64_t>(phase_), static_cast<std::uint64_t>(log_end_.value));
     digest = fold64(digest, static_cast<std::uint64_t>(flushed_end_.value));
     digest = fold64(digest, static_cast<std::uint64_t>(log_start_.value));
-    for (const log::EpochEntry& entry : epochs_.entries()) {
-        digest = fold64(digest, static_cast<std::uint64_t>(entry.epoch.value));
-        digest = fold64(digest, static_cast<std::uint64_t>(entry.start.value));
-    }
-    return digest;
+    return fold64(digest, epochs_.digest());
 }
 
 }  // namespace klamm::storage

@@ -1,6 +1,7 @@
 #include "core/workload/values.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/checksum.h"
 
@@ -9,8 +10,11 @@ namespace klamm::workload {
 Bytes value_bytes(std::uint64_t value, std::size_t size) {
     Bytes bytes(std::max(size, value_bytes_least));
     store_big_endian(bytes.data(), value);
-    for (std::size_t i = value_bytes_least; i < bytes.size(); ++i) {
-        bytes[i] = static_cast<std::uint8_t>(mix64(value + i / 16));
+    for (std::size_t i = value_bytes_least; i < bytes.size();) {
+        const std::size_t run = i / 16;
+        const std::size_t end = std::min(bytes.size(), 16 * (run + 1));
+        std::memset(bytes.data() + i, static_cast<std::uint8_t>(mix64(value + run)), end - i);
+        i = end;
     }
     return bytes;
 }
