@@ -81,8 +81,11 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
              : pick(draws, network_domain, 0, 1,
                     {microseconds(100), milliseconds(1), milliseconds(5), milliseconds(20)});
     if (!calm) {
-        network.link.tail_rate =
-            pick<std::int64_t>(draws, network_domain, 0, 2, {0, 1'000, 10'000});
+        // Of the tail one packet in ten thousands takes a second: a slow link for once, and long
+        // enough to miss a heartbeat by.
+        if (!plan.options.off.contains(FaultKind::slow_link))
+            network.link.tail_rate =
+                pick<std::int64_t>(draws, network_domain, 0, 2, {0, 1'000, 10'000});
         network.split_rate =
             pick<std::int64_t>(draws, network_domain, 0, 3, {1'000, 10'000, 100'000});
         network.short_receive_rate =

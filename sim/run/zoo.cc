@@ -15,7 +15,8 @@ const BugEntry& entry_of(Bug bug) { return bug_catalogue()[static_cast<std::size
 /// Whatever may end a leader's epoch: its process, its disk or its session is gone (a fast clock
 /// ends one too), or it is told.
 /// All but those that touch neither a broker nor its line to the controller: whatever stops a
-/// broker, its disk or its heartbeats for long enough deposes it.
+/// broker, its disk or its heartbeats for long enough deposes it. (Without slow links no packet's
+/// delay has a tail either: plan.cc.)
 const std::set<FaultKind>& leadership_moves() {
     static const std::set<FaultKind> kinds = [] {
         std::set<FaultKind> all;

@@ -50,6 +50,17 @@ TEST_CASE("plan: switching a kind off leaves the faults of other kinds as they w
     }
 }
 
+TEST_CASE("plan: without slow links no packet takes as long as a missed heartbeat") {
+    bool tails = false;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        PlanOptions options = storm();
+        tails = tails || make_plan(seed, options).cluster.network.link.tail_rate > 0;
+        options.off.insert(FaultKind::slow_link);
+        CHECK(make_plan(seed, options).cluster.network.link.tail_rate == 0);
+    }
+    CHECK(tails);
+}
+
 TEST_CASE("plan: who asks for faults gets one that needs nothing to hit but a broker that is up") {
     PlanOptions options = storm();
     for (std::size_t i = 0; i < fault_kind_count; ++i)
