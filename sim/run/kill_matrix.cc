@@ -137,8 +137,7 @@ the swarm alone, with so much CPU time a row at the most. *Judge*: with everythi
 excused. The first column of each says how many seeds it took, the second the CPU time of their runs, the third the rule
 of `CONTRACT.md` by which it was found. *Reached* counts the runs in which the wrong branch was taken, of those looked at.
 
-Bugs of the quorum and of groups lie in code that the simulated cluster does not run yet: tests/raft and tests/group find
-them.
+Bugs of groups lie in code that no client of a simulated run uses yet: tests/group finds them.
 
 | bug | profile | reached | judge: seeds | CPU | rule | history: seeds | CPU | rule |
 |---|---|---|---|---|---|---|---|---|
