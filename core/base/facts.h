@@ -291,13 +291,64 @@ struct LatestInvoked {
     std::int32_t partition;
 };
 
+/// A partition as members of a consumer group speak of it, and an offset where there is one.
+struct GroupOffset {
+    std::string topic;
+    std::int32_t partition;
+    Offset offset;
+};
+/// A member was told its part of a generation: `owned` is all that it owns from now on.
+struct GroupAssigned {
+    std::string group;
+    std::int32_t generation;
+    std::string member;
+    std::vector<GroupOffset> owned;
+};
+/// A member of this generation owns these no more; `lost`: somebody else may have had them before.
+struct GroupRevoked {
+    std::string group;
+    std::int32_t generation;
+    std::string member;
+    std::vector<GroupOffset> given_up;
+    bool lost;
+};
+/// A member commits. `operation` is unique within the incarnation of its node.
+struct GroupCommitInvoked {
+    std::uint64_t operation;
+    std::string group;
+    std::int32_t generation;
+    std::string member;
+    std::vector<GroupOffset> offsets;
+};
+struct GroupCommitReturned {
+    std::uint64_t operation;
+    std::string group;
+    Outcome outcome;  // failed: without effect, now and later
+    std::int16_t error;
+    bool doubtful;  // an attempt was never answered: it may take effect, or take it once more
+};
+/// A client asks its group's coordinator for committed offsets.
+struct GroupOffsetsAsked {
+    std::uint64_t operation;
+    std::string group;
+};
+struct GroupOffsetsReturned {
+    std::uint64_t operation;
+    std::string group;
+    Outcome outcome;
+    std::int16_t error;
+    BrokerId from;                     // who answered
+    std::vector<GroupOffset> offsets;  // no_offset: none is committed
+};
+
 using Fact =
     std::variant<BatchAppended, LogTruncated, LogStartMoved, LogOpened, LogFlushed, LogOffline,
                  Leading, Following, HighWatermarkMoved, IsrProposed, ProduceAnswered,
                  ConsumerServed, PartitionCommitted, BrokerRegistered, BrokerFencing, SendInvoked,
                  SendReturned, PollInvoked, PollReturned, LatestInvoked, LatestReturned,
                  CorruptReceived, FollowerFetched, QuorumStarted, QuorumVoted, QuorumLeading,
-                 QuorumCommitted, MetadataDecided>;
+                 QuorumCommitted, MetadataDecided, GroupAssigned, GroupRevoked, GroupCommitInvoked,
+                 GroupCommitReturned, GroupOffsetsAsked, GroupOffsetsReturned>;
 
 /// Where facts go. `wanted()` is a plain load: nobody builds a fact that nobody wants.
 class Facts {

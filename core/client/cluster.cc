@@ -99,6 +99,14 @@ bool Cluster::ready(env::Env& env, BrokerId broker) {
     return false;
 }
 
+void Cluster::disconnect(env::Env& env, BrokerId broker, std::vector<Reply>& replies) {
+    const auto found = links_.find(broker);
+    if (found == links_.end()) return;
+    std::vector<net::Sent> failed;
+    found->second.channel.close(env, failed);
+    take(env, broker, {}, failed, replies);
+}
+
 std::optional<BrokerId> Cluster::any_ready(env::Env& env) {
     std::optional<BrokerId> best;
     std::size_t least = 0;

@@ -67,6 +67,8 @@ class Cluster {
 
     /// Whether a request can be sent to `broker` now; if it is not connected, this asks for it.
     bool ready(env::Env& env, BrokerId broker);
+    /// Breaks the connection to `broker`; what was under way on it comes back unanswered.
+    void disconnect(env::Env& env, BrokerId broker, std::vector<Reply>& replies);
     /// The ready broker with the least in flight, for requests that any can answer; without one,
     /// asks for connections.
     std::optional<BrokerId> any_ready(env::Env& env);
@@ -74,11 +76,13 @@ class Cluster {
     [[nodiscard]] std::optional<std::int16_t> version(BrokerId broker, protocol::ApiKey key,
                                                       std::int16_t low, std::int16_t high) const;
 
-    /// Only when ready(). `tag` comes back in the reply; its highest bit is not the caller's.
+    /// Only when ready(). `tag` comes back in the reply; its highest bit is not the caller's. The
+    /// answer may take `longer` than request.timeout.ms.
     template <class Request>
     void send(env::Env& env, BrokerId broker, const Request& request, std::int16_t version,
-              std::uint64_t tag, bool answered = true) {
-        links_.at(broker).channel.send(env, request, version, options_.client_id, tag, answered);
+              std::uint64_t tag, bool answered = true, Duration longer = {}) {
+        links_.at(broker).channel.send(env, request, version, options_.client_id, tag, answered,
+                                       longer);
     }
 
     /// Exponential back-off of clients: base * 2^(attempt-1), at most the maximum, with a drawn

@@ -31,13 +31,33 @@ void Consumer::seek_to(const std::string& topic, std::int32_t partition, config:
     row.tag = 0;
 }
 
-void Consumer::seek(const std::string& topic, std::int32_t partition, Offset offset) {
+void Consumer::seek(const std::string& topic, std::int32_t partition, Offset offset,
+                    LeaderEpoch epoch) {
     seek_to(topic, partition, config::OffsetReset::earliest);
     Partition& row = partitions_[{topic, partition}];
     row.lookup.reset();
     row.position = offset;
-    row.position_epoch = no_leader_epoch;
+    row.position_epoch = epoch;
     row.validated_epoch = no_leader_epoch;
+}
+
+void Consumer::cancel(const std::string& topic, std::int32_t partition, ErrorCode error,
+                      Results& results) {
+    const auto row = partitions_.find({topic, partition});
+    if (row == partitions_.end() || !row->second.poll.has_value()) return;
+    row->second.asked = Asked::nothing;
+    row->second.tag = 0;
+    end_poll(row->second, {.error = error}, results);
+}
+
+void Consumer::forget(const std::string& topic, std::int32_t partition) {
+    KLAMM_ASSERT(!polling(topic, partition));
+    partitions_.erase({topic, partition});
+}
+
+LeaderEpoch Consumer::position_epoch(const std::string& topic, std::int32_t partition) const {
+    const auto row = partitions_.find({topic, partition});
+    return row == partitions_.end() ? no_leader_epoch : row->second.position_epoch;
 }
 
 std::optional<Offset> Consumer::position(const std::string& topic, std::int32_t partition) const {

@@ -57,11 +57,20 @@ class Consumer {
     /// Puts the position of a partition at an end of its log, to be looked up by the next
     /// advance(); a poll of it must not be under way.
     void seek_to(const std::string& topic, std::int32_t partition, config::OffsetReset end);
-    /// Puts the position at `offset`, without an epoch to validate it by.
-    void seek(const std::string& topic, std::int32_t partition, Offset offset);
+    /// Puts the position at `offset`; `epoch` is that of the record before it, to validate it by.
+    void seek(const std::string& topic, std::int32_t partition, Offset offset,
+              LeaderEpoch epoch = no_leader_epoch);
+    /// Ends a poll of the partition that is under way with `error`; its answer is not looked at.
+    void cancel(const std::string& topic, std::int32_t partition, protocol::ErrorCode error,
+                Results& results);
+    /// Keeps nothing of the partition; no poll of it may be under way.
+    void forget(const std::string& topic, std::int32_t partition);
     /// Where the next poll reads; nothing until it has been looked up.
     [[nodiscard]] std::optional<Offset> position(const std::string& topic,
                                                  std::int32_t partition) const;
+    /// Of the record before the position, when that is known.
+    [[nodiscard]] LeaderEpoch position_epoch(const std::string& topic,
+                                             std::int32_t partition) const;
     [[nodiscard]] bool polling(const std::string& topic, std::int32_t partition) const;
 
     /// Begins a poll; the position must be known and no poll of the partition be under way.

@@ -192,6 +192,14 @@ struct ConsumerOptions {
     std::int32_t max_partition_fetch_bytes = 1'048'576;
     Isolation isolation_level = Isolation::read_uncommitted;
     OffsetReset auto_offset_reset = OffsetReset::latest;
+    std::string group_id;
+    std::string group_instance_id;  // empty: a dynamic member
+    std::vector<std::string> partition_assignment_strategy = {"range", "cooperative-sticky"};
+    std::int32_t session_timeout_ms = 45'000;
+    std::int32_t heartbeat_interval_ms = 3'000;
+    std::int32_t max_poll_interval_ms = 300'000;
+    bool enable_auto_commit = true;
+    std::int32_t auto_commit_interval_ms = 5'000;
 
     friend bool operator==(const ConsumerOptions&, const ConsumerOptions&) = default;
 };

@@ -449,6 +449,23 @@ constexpr Row rows[] = {
         {named("latest", OffsetReset::latest), named("earliest", OffsetReset::earliest),
          named("none", OffsetReset::none)},
         {1}, "Where a consumer goes when its offset is gone: latest, earliest, or an error."),
+    text<&K::group_id>("group.id", "", "The group that a consumer belongs to."),
+    text<&K::group_instance_id>("group.instance.id", "",
+        "The name of a static member: it keeps its partitions while it is gone for a session."),
+    text<&K::partition_assignment_strategy>("partition.assignment.strategy",
+        "range,cooperative-sticky",
+        "What a member can assign by, in its order of preference: range, roundrobin, "
+        "cooperative-sticky, or Kafka's class names of these."),
+    number<&K::session_timeout_ms>("session.timeout.ms", "45000", 1, {},
+        "A member that is not heard of for this long is out of its group."),
+    number<&K::heartbeat_interval_ms>("heartbeat.interval.ms", "3000", 1, {},
+        "How often a member tells its coordinator that it lives."),
+    number<&K::max_poll_interval_ms>("max.poll.interval.ms", "300000", 1, {},
+        "A member that does not poll for this long leaves; so long it may take to join again."),
+    boolean<&K::enable_auto_commit>("enable.auto.commit", "true", {},
+        "Whether a member commits what it has read by itself."),
+    number<&K::auto_commit_interval_ms>("auto.commit.interval.ms", "5000", 0, {},
+        "How often it does."),
 };
 // clang-format on
 

@@ -14,10 +14,13 @@ void Channel::ensure(env::Env& env) {
 }
 
 void Channel::send(env::Env& env, std::int16_t api_key, std::int16_t api_version, Pieces frame,
-                   std::uint64_t tag, bool answered) {
+                   std::uint64_t tag, bool answered, Duration longer) {
     KLAMM_ASSERT(open());
-    const Instant deadline = env.turn().now + options_.request_timeout;
+    const Instant deadline = env.turn().now + options_.request_timeout + longer;
     if (answered) in_flight_.push_back({correlation_, api_key, api_version, tag, deadline});
+    if (answered && env.turn().maybe(Site::line_gives_up, fold64(draw_entity_, attempts_),
+                                     static_cast<std::uint64_t>(correlation_)))
+        in_flight_.back().deadline = env.turn().now + options_.request_timeout / 16;
     correlation_ = correlation_ == INT32_MAX ? 1 : correlation_ + 1;
     env.network().send(connection_, std::move(frame), 0);
 }

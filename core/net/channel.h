@@ -63,18 +63,19 @@ class Channel {
     [[nodiscard]] std::int32_t next_correlation() const { return correlation_; }
 
     /// Sends one request frame (its length, a header with next_correlation(), and body). Only when
-    /// open(). With `answered` false (Produce with acks=0) nothing is waited for.
+    /// open(). With `answered` false (Produce with acks=0) nothing is waited for; an answer may take
+    /// `longer` than the request timeout (JoinGroup).
     void send(env::Env& env, std::int16_t api_key, std::int16_t api_version, Pieces frame,
-              std::uint64_t tag, bool answered = true);
+              std::uint64_t tag, bool answered = true, Duration longer = {});
 
     /// The same for a typed request without external parts.
     template <class Request>
     void send(env::Env& env, const Request& request, int version, std::string_view client_id,
-              std::uint64_t tag, bool answered = true) {
+              std::uint64_t tag, bool answered = true, Duration longer = {}) {
         send(env, static_cast<std::int16_t>(protocol::Api<Request>::key),
              static_cast<std::int16_t>(version),
              to_pieces(protocol::encode_request_frame(request, version, correlation_, client_id)),
-             tag, answered);
+             tag, answered, longer);
     }
 
     /// Each takes an event if it is this channel's. Requests that can no longer be answered are

@@ -165,6 +165,7 @@ void Story::on_fact(NodeId node, env::ShardIndex, Instant time, const facts::Fac
                        [](const auto& f) {
                            if constexpr (requires { f.diverging; })
                                return Kind::answer;  // to a follower
+                           if constexpr (requires { f.group; }) return Kind::client;
                            return Kind::leadership;
                        },
                    },

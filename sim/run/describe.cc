@@ -17,6 +17,16 @@ std::string list(const std::vector<BrokerId>& ids) {
     return text + "}";
 }
 
+std::string list(const std::vector<facts::GroupOffset>& offsets) {
+    std::string text = "{";
+    for (const facts::GroupOffset& one : offsets) {
+        if (text.size() > 1) text += ", ";
+        text += fmt::format("{}-{}", one.topic, one.partition);
+        if (one.offset != no_offset) text += fmt::format(" at {}", one.offset.value);
+    }
+    return text + "}";
+}
+
 const char* name(facts::TruncateReason reason) {
     switch (reason) {
         case facts::TruncateReason::divergence: return "divergence";
@@ -138,6 +148,26 @@ struct Describe {
             "poll {} of partition {} returned {} records, error {}, high watermark {}{}",
             f.operation, f.partition, f.records.size(), f.error, f.high_watermark.value,
             f.reset ? ", told of a reset" : "");
+    }
+    std::string operator()(const facts::GroupAssigned& f) const {
+        return fmt::format("is {} of generation {} of {} and owns {}", f.member, f.generation,
+                           f.group, list(f.owned));
+    }
+    std::string operator()(const facts::GroupRevoked& f) const {
+        return fmt::format("{} {} of generation {} of {}", f.lost ? "has lost" : "gives up",
+                           list(f.given_up), f.generation, f.group);
+    }
+    std::string operator()(const facts::GroupCommitInvoked& f) const {
+        return fmt::format("commits {} in generation {} of {} (operation {})", list(f.offsets),
+                           f.generation, f.group, f.operation & 0xffff'ffff);
+    }
+    std::string operator()(const facts::GroupCommitReturned& f) const {
+        return fmt::format("commit {} returned, error {}{}", f.operation & 0xffff'ffff, f.error,
+                           f.doubtful ? ", in doubt" : "");
+    }
+    std::string operator()(const facts::GroupOffsetsReturned& f) const {
+        return fmt::format("is told by {} that {} of {} are committed, error {}", f.from.value,
+                           list(f.offsets), f.group, f.error);
     }
     template <class Other>
     std::string operator()(const Other&) const {

@@ -29,6 +29,7 @@ json plain(Enum value) {
 json plain(const std::string& text) { return text; }
 json plain(const TopicPartition& partition) { return partition.partition.value; }
 json plain(const facts::PolledRecord& record) { return {record.offset.value, record.value}; }
+json plain(const facts::GroupOffset& one) { return {one.topic, one.partition, one.offset.value}; }
 template <class T>
 json plain(const std::vector<T>& list) {
     json out = json::array();
@@ -257,6 +258,51 @@ void fill(json& out, const facts::LatestReturned& fact) {
     KLAMM_FIELD(error);
     KLAMM_FIELD(epoch);
     KLAMM_FIELD(offset);
+}
+void fill(json& out, const facts::GroupAssigned& fact) {
+    out["fact"] = "GroupAssigned";
+    KLAMM_FIELD(group);
+    KLAMM_FIELD(generation);
+    KLAMM_FIELD(member);
+    KLAMM_FIELD(owned);
+}
+void fill(json& out, const facts::GroupRevoked& fact) {
+    out["fact"] = "GroupRevoked";
+    KLAMM_FIELD(group);
+    KLAMM_FIELD(generation);
+    KLAMM_FIELD(member);
+    KLAMM_FIELD(given_up);
+    KLAMM_FIELD(lost);
+}
+void fill(json& out, const facts::GroupCommitInvoked& fact) {
+    out["fact"] = "GroupCommitInvoked";
+    KLAMM_FIELD(operation);
+    KLAMM_FIELD(group);
+    KLAMM_FIELD(generation);
+    KLAMM_FIELD(member);
+    KLAMM_FIELD(offsets);
+}
+void fill(json& out, const facts::GroupCommitReturned& fact) {
+    out["fact"] = "GroupCommitReturned";
+    KLAMM_FIELD(operation);
+    KLAMM_FIELD(group);
+    KLAMM_FIELD(outcome);
+    KLAMM_FIELD(error);
+    KLAMM_FIELD(doubtful);
+}
+void fill(json& out, const facts::GroupOffsetsAsked& fact) {
+    out["fact"] = "GroupOffsetsAsked";
+    KLAMM_FIELD(operation);
+    KLAMM_FIELD(group);
+}
+void fill(json& out, const facts::GroupOffsetsReturned& fact) {
+    out["fact"] = "GroupOffsetsReturned";
+    KLAMM_FIELD(operation);
+    KLAMM_FIELD(group);
+    KLAMM_FIELD(outcome);
+    KLAMM_FIELD(error);
+    KLAMM_FIELD(from);
+    KLAMM_FIELD(offsets);
 }
 
 #undef KLAMM_FIELD

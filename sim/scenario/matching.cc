@@ -88,6 +88,18 @@ struct Match {
     bool operator()(const facts::QuorumLeading&) const { return word("quorum_leads"); }
     bool operator()(const facts::QuorumCommitted&) const { return word("quorum_committed"); }
     bool operator()(const facts::MetadataDecided&) const { return word("decided"); }
+    bool operator()(const facts::GroupAssigned&) const { return word("group_assigned"); }
+    bool operator()(const facts::GroupRevoked& f) const {
+        return word("group_revoked") && flag(f.lost);
+    }
+    bool operator()(const facts::GroupCommitInvoked&) const { return word("group_commits"); }
+    bool operator()(const facts::GroupCommitReturned& f) const {
+        return word("group_commit_returned") && code(f.outcome);
+    }
+    bool operator()(const facts::GroupOffsetsAsked&) const { return word("group_offsets_asked"); }
+    bool operator()(const facts::GroupOffsetsReturned& f) const {
+        return word("group_offsets_returned") && code(f.outcome);
+    }
 };
 
 std::optional<std::int32_t> partition_of(const facts::Fact& fact) {

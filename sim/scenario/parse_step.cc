@@ -88,6 +88,7 @@ std::vector<std::string_view> filters_of(std::string_view fact) {
     if (fact == "fetched") return {"of", "diverging"};
     if (fact == "send_returned") return {"outcome"};
     if (fact == "poll_returned") return {"told"};
+    if (fact == "group_commit_returned") return {"outcome"};
     return {};
 }
 

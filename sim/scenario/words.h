@@ -49,6 +49,12 @@ inline constexpr std::array fact_words{
     "quorum_leads"sv,
     "quorum_committed"sv,
     "decided"sv,
+    "group_assigned"sv,
+    "group_revoked"sv,
+    "group_commits"sv,
+    "group_commit_returned"sv,
+    "group_offsets_asked"sv,
+    "group_offsets_returned"sv,
     "started"sv,
     "ended"sv,
 };
