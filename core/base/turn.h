@@ -5,6 +5,7 @@
 #include "core/base/draws.h"
 #include "core/base/facts.h"
 #include "core/base/ids.h"
+#include "core/base/maybe.h"
 #include "core/base/plants.h"
 #include "core/base/time.h"
 
@@ -20,6 +21,7 @@ struct Turn {
     Draws draws;
     Plants* plants = nullptr;       // nullptr: none
     facts::Facts* facts = nullptr;  // nullptr: nobody listens
+    Maybes* maybes = nullptr;       // nullptr: no site does what is rare
 
     [[nodiscard]] bool planted([[maybe_unused]] Bug bug) const {
 #if KLAMM_PLANTS
@@ -28,6 +30,31 @@ struct Turn {
         return plants->ask(bug);
 #else
         return false;
+#endif
+    }
+
+    /// Whether the code does here what it rarely does; `entity` and `n` name the moment.
+    [[nodiscard]] bool maybe([[maybe_unused]] Site site, [[maybe_unused]] std::uint64_t entity,
+                             [[maybe_unused]] std::uint64_t n) const {
+#if KLAMM_PLANTS
+        if (maybes == nullptr) [[likely]]
+            return false;
+        return maybes->ask(site, draws, entity, n);
+#else
+        return false;
+#endif
+    }
+
+    /// The error that this request is to be answered with, where somebody has asked for that.
+    [[nodiscard]] std::optional<std::int16_t> refusal(
+        [[maybe_unused]] std::int16_t api, [[maybe_unused]] std::int32_t correlation,
+        [[maybe_unused]] std::string_view client) const {
+#if KLAMM_PLANTS
+        if (maybes == nullptr) [[likely]]
+            return std::nullopt;
+        return maybes->refusal(api, correlation, client);
+#else
+        return std::nullopt;
 #endif
     }
 

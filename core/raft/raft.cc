@@ -120,8 +120,9 @@ Duration Raft::election_timeout(const Turn& turn) {
         fold64(static_cast<std::uint64_t>(self_.id.value), settings_.incarnation);
     const std::uint64_t n =
         static_cast<std::uint64_t>(election_.epoch.value) << 20 | draws_in_epoch_++;
-    return {
-        turn.draws.between(least, 2 * least - 1, draw_domain("raft.election_timeout"), entity, n)};
+    const std::int64_t drawn =
+        turn.draws.between(least, 2 * least - 1, draw_domain("raft.election_timeout"), entity, n);
+    return {turn.maybe(Site::election_hasty, entity, n) ? drawn / 8 : drawn};
 }
 
 Votes Raft::fresh_votes() const {

@@ -232,7 +232,10 @@ LeaderEffects LeaderState::check_lag(const Turn& turn, const ClusterImage& image
     BrokerIds staying;
     for (const BrokerId member : isr_) {
         const auto remote = remotes_.find(member);
-        if (member == self_ || (remote != remotes_.end() && caught_up(remote->second, turn.now)))
+        if (member == self_ ||
+            (remote != remotes_.end() && caught_up(remote->second, turn.now) &&
+             !turn.maybe(Site::isr_shrinks_early, static_cast<std::uint64_t>(member.value),
+                         static_cast<std::uint64_t>(partition_epoch_.value))))
             staying.push_back(member);
     }
     if (staying == isr_) return {};

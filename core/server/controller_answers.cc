@@ -70,6 +70,11 @@ void ControllerLink::on_heartbeat(const net::Answer& answer) {
     const Duration interval = milliseconds(context_.settings.options.broker_heartbeat_interval_ms);
     heartbeat_due_ =
         context_.now() + (impatient ? std::min(impatient_heartbeat, interval) : interval);
+    if (context_.turn().maybe(Site::heartbeat_late,
+                              static_cast<std::uint64_t>(context_.broker_epoch.value),
+                              static_cast<std::uint64_t>(context_.now().nanoseconds)))
+        heartbeat_due_ =
+            context_.now() + milliseconds(context_.settings.options.broker_session_timeout_ms);
     if (response.ok()) (void)not_active(response->error_code);
     if (response.ok() && response->error_code == ErrorCode::none && response->should_shut_down)
         may_stop_ = true;

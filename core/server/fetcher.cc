@@ -138,7 +138,12 @@ void Fetcher::on_fetch(const net::Answer& answer) {
                                                partition.diverging_epoch.end_offset};
             const Buffer records = answer.frame.slice_of(partition.records.bytes);
             switch (host->on_fetched(said, records)) {
-                case ReplicaHost::Next::fetch: break;
+                case ReplicaHost::Next::fetch:
+                    if (context_.turn().maybe(
+                            Site::follower_rests, static_cast<std::uint64_t>(id.partition.value),
+                            static_cast<std::uint64_t>(asked->second.fetch_offset.value)))
+                        back_off(id);
+                    break;
                 case ReplicaHost::Next::back_off: back_off(id); break;
                 case ReplicaHost::Next::ask_ends: ends_wanted_.insert(id); break;
             }

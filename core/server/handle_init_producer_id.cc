@@ -8,6 +8,7 @@ void Requests::handle_init_producer_id(Incoming request) {
     const auto body =
         protocol::decode<protocol::InitProducerIdRequest>(request.body, request.version);
     if (!body.ok()) return refuse(request, body.error().text);
+    if (refused_ != ErrorCode::none) return answer_producer_id(request, refused_, no_producer_id);
     const bool half_named =
         (body->producer_id == no_producer_id) != (body->producer_epoch == no_producer_epoch);
     if (half_named || (body->transactional_id && body->transactional_id->empty()))

@@ -156,7 +156,7 @@ class MetadataNode final : public env::Node {
 
     void take(env::Event& event);
     void dispatch(const net::Request& request);
-    void answer_not_controller(const Asked& asked);
+    void answer_error(const Asked& asked, protocol::ErrorCode error);
 
     // metadata_quorum.cc
     void start_quorum(const env::Started& started);

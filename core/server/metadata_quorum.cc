@@ -61,7 +61,8 @@ void MetadataNode::on(const Elected& news) {
 
 void MetadataNode::on(const Deposed&) {
     serving_ = false;
-    for (const Reply& reply : std::exchange(replies_, {})) answer_not_controller(reply.asked);
+    for (const Reply& reply : std::exchange(replies_, {}))
+        answer_error(reply.asked, protocol::ErrorCode::not_controller);
     facts_.clear();
     asked_.clear();
     watched_.clear();
@@ -99,7 +100,10 @@ void MetadataNode::save() {
     if (saving_ == nullptr) {
         const Instant now = env_->turn().now;
         const bool due = unsaved_bytes_ >= settings_.snapshot_bytes ||
-                         (unsaved_bytes_ > 0 && now >= saved_at_ + settings_.snapshot_interval);
+                         (unsaved_bytes_ > 0 && now >= saved_at_ + settings_.snapshot_interval) ||
+                         (unsaved_bytes_ > 0 &&
+                          env_->turn().maybe(Site::snapshot_early, 0,
+                                             static_cast<std::uint64_t>(committed_.value)));
         // What has been decided and is not committed yet must not be in it.
         const bool settled = !serving_ || committed_ == log_end();
         if (!due || !settled || image_.offset() < 0 || quorum_->making_snapshot()) return;

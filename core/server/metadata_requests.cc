@@ -56,7 +56,11 @@ void MetadataNode::dispatch(const net::Request& request) {
     KLAMM_ASSERT(api != nullptr);
     if (!api->serves(asked.version) && api->key != protocol::ApiKey::api_versions)
         return refuse(asked, fmt::format("{} has no version {}", api->name, asked.version));
-    if (!serving_) return answer_not_controller(asked);
+    if (!serving_) return answer_error(asked, protocol::ErrorCode::not_controller);
+    if (const auto refusal =
+            env_->turn().refusal(static_cast<std::int16_t>(asked.api), asked.correlation,
+                                 header->client_id.value_or("")))
+        return answer_error(asked, static_cast<protocol::ErrorCode>(*refusal));
     if (administer(asked)) return;
     switch (api->key) {
         case protocol::ApiKey::api_versions: return handle_api_versions(asked);
@@ -70,8 +74,7 @@ void MetadataNode::dispatch(const net::Request& request) {
 }
 
 /// To what only the active controller answers.
-void MetadataNode::answer_not_controller(const Asked& asked) {
-    constexpr auto error = protocol::ErrorCode::not_controller;
+void MetadataNode::answer_error(const Asked& asked, protocol::ErrorCode error) {
     const auto answer = [&](auto response) {
         response.error_code = error;
         inbound_.respond(*env_, asked.key,

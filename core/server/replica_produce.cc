@@ -50,7 +50,11 @@ void ReplicaHost::append_produced(const ProduceCommand& command) {
     if (command.acks == -1) {
         const replica::ReplyToken token = ++tokens_made_;
         produced_.emplace(token, produced);
-        produces_.add({token, required, state->epoch(), turn.now + command.timeout});
+        const bool given_up = turn.maybe(Site::produce_given_up,
+                                         static_cast<std::uint64_t>(partition_.partition.value),
+                                         static_cast<std::uint64_t>(appended.last.value));
+        produces_.add({token, required, state->epoch(),
+                       turn.now + (given_up ? Duration{} : command.timeout)});
     } else if (command.acks == 1) {
         weak_.emplace(required, produced);
     } else {

@@ -77,8 +77,14 @@ void ReplicaHost::read_as_follower(const ReadCommand& command, ReadOutcome& outc
 }
 
 bool ReplicaHost::fill(const ReadCommand& command, ReadOutcome& outcome, Offset limit) {
-    storage::ReadPlan plan =
-        log_->read(context_.env(), command.offset, command.bytes_max, limit, command.min_one);
+    const bool one_batch =
+        command.min_one &&
+        context_.turn().maybe(Site::fetch_answered_short,
+                              static_cast<std::uint64_t>(partition_.partition.value),
+                              fold64(static_cast<std::uint64_t>(command.offset.value),
+                                     static_cast<std::uint64_t>(command.follower.value)));
+    storage::ReadPlan plan = log_->read(context_.env(), command.offset,
+                                        one_batch ? 1 : command.bytes_max, limit, command.min_one);
     switch (plan.status) {
         case storage::ReadStatus::ok: break;
         case storage::ReadStatus::waiting: reads_.emplace(plan.ticket, command); return false;

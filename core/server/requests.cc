@@ -35,6 +35,9 @@ void Requests::dispatch(const net::Request& request) {
     incoming.client_id = header->client_id.value_or("");
     const protocol::ApiInfo* api = protocol::find_api(header->api_key);
     KLAMM_ASSERT(api != nullptr);
+    const auto refusal = context_.turn().refusal(static_cast<std::int16_t>(header->api_key),
+                                                 incoming.correlation, incoming.client_id);
+    refused_ = static_cast<ErrorCode>(refusal.value_or(0));
     // ApiVersions answers a version that it does not know; nothing else does.
     if (!api->serves(incoming.version) && api->key != protocol::ApiKey::api_versions)
         return refuse(incoming, fmt::format("{} has no version {}", api->name, incoming.version));
@@ -88,6 +91,10 @@ std::optional<TopicPartition> Requests::find(std::string_view topic, const Uuid&
                                              PartitionIndex partition, ErrorCode& error) const {
     const metadata::ClusterImage& image = *context_.image;
     Uuid topic_id = id;
+    if (refused_ != ErrorCode::none) {
+        error = refused_;
+        return std::nullopt;
+    }
     error = ErrorCode::unknown_topic_or_partition;
     if (!by_id) {
         const auto found = image.topic_id(std::string(topic));
@@ -100,6 +107,11 @@ std::optional<TopicPartition> Requests::find(std::string_view topic, const Uuid&
     const TopicPartition found{topic_id, partition};
     if (image.partition(found) == nullptr) return std::nullopt;
     error = ErrorCode::none;
+    if (context_.turn().maybe(Site::partition_denied, static_cast<std::uint64_t>(partition.value),
+                              static_cast<std::uint64_t>(context_.now().nanoseconds))) {
+        error = ErrorCode::not_leader_or_follower;
+        return std::nullopt;
+    }
     return found;
 }
 

@@ -202,6 +202,7 @@ class Requests {
     TopicOptionsCache topic_options_;
     record::Decompressor decompressor_;
     std::uint16_t port_ = 0;
+    ErrorCode refused_ = ErrorCode::none;  // what the request at hand is to be answered with
     std::uint64_t pending_made_ = 0;
     std::map<std::uint64_t, PendingProduce> produces_;
     std::map<std::uint64_t, PendingFetch> fetches_;

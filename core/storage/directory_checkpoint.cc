@@ -150,7 +150,9 @@ Status LogDirectory::write_marker(env::Env& env) {
     const bool all_closed = std::all_of(logs_.begin(), logs_.end(), [](const auto& log) {
         return !log || log->phase() == LogPhase::closed;
     });
-    if (!all_closed || !all_recovered_) {
+    const bool unmarked = env.turn().maybe(Site::stop_unmarked, digest64(as_bytes(path_)),
+                                           static_cast<std::uint64_t>(closing_epoch_.value));
+    if (!all_closed || !all_recovered_ || unmarked) {
         phase_ = DirectoryPhase::closed;
         return {};
     }

@@ -130,7 +130,11 @@ bool PartitionLog::append_all(const Turn& turn, env::Disk& disk,
     std::size_t from = 0;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const record::BatchView batch(batches[i].head);
-        if (must_roll(batch, planned)) {
+        const bool early =
+            planned.size > 0 && turn.maybe(Site::segment_rolled_early,
+                                           static_cast<std::uint64_t>(partition_.partition.value),
+                                           static_cast<std::uint64_t>(batch.base_offset().value));
+        if (must_roll(batch, planned) || early) {
             if (!write_run(turn, disk, batches, from, i, as_leader)) return false;
             const Status rolled = roll(disk);
             if (!rolled.ok()) {

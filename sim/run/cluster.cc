@@ -1,5 +1,7 @@
 #include "sim/run/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/config/table.h"
@@ -76,7 +78,8 @@ Cluster::Cluster(const RunPlan& plan, Slip slip)
     : world_(world_options(plan)),
       topic_(plan.cluster.topic_name),
       partitions_(plan.cluster.partitions),
-      shards_(plan.cluster.shards) {
+      shards_(plan.cluster.shards),
+      racks_(plan.cluster.racks) {
     add_controllers(plan);
     for (std::uint32_t i = 0; i < plan.cluster.shards.size(); ++i) add_broker(plan, i);
     for (std::uint32_t i = 0; i < brokers_.size(); ++i) targets_.push_back(i);
@@ -152,6 +155,7 @@ void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
     settings.options.auto_create_topics_enable = false;  // the plan says which topics there are
     settings.options.node_id = static_cast<std::int32_t>(index + 1);
     settings.options.shards = static_cast<std::int32_t>(shards_[index]);
+    if (index < racks_.size()) settings.options.broker_rack = fmt::format("rack-{}", racks_[index]);
     settings.listen = {broker_name(index), broker_port};
     settings.advertised = settings.listen;
     settings.controller = {"controller", controller_port};
@@ -163,7 +167,10 @@ void Cluster::add_broker(const RunPlan& plan, std::uint32_t index) {
     settings.tail_cache_bytes = plan.cluster.tail_cache_bytes;
     NodeSpec spec;
     spec.name = broker_name(index);
-    spec.factory = server::broker_factory(std::move(settings));
+    settings_.push_back(std::make_shared<server::BrokerSettings>(std::move(settings)));
+    spec.factory = [kept = settings_.back()](env::ShardIndex shard, env::ShardIndex shards) {
+        return server::broker_factory(*kept)(shard, shards);
+    };
     spec.shards = shards_[index];
     spec.clock = plan.cluster.clocks[index];
     spec.disk = plan.cluster.disk;
@@ -291,6 +298,13 @@ std::vector<TopicPartition> Cluster::partitions() const {
     for (std::uint32_t p = 0; p < partitions_; ++p)
         all.push_back({trial_topic, PartitionIndex(static_cast<std::int32_t>(p))});
     return all;
+}
+
+std::vector<std::size_t> Cluster::rack(std::uint32_t number) const {
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < racks_.size(); ++i)
+        if (racks_[i] == number) found.push_back(i);
+    return found;
 }
 
 std::int32_t Cluster::broker_index(NodeId node) const {

@@ -4,12 +4,14 @@
 // report.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/slips.h"
+#include "core/server/context.h"
 #include "core/server/metadata_node.h"
 #include "core/workload/final_reader_node.h"
 #include "core/workload/probe_node.h"
@@ -39,6 +41,13 @@ class Cluster {
     /// What an administrator asks to bring a fault of the plan about.
     [[nodiscard]] static server::AdminCommand command_of(const FaultEvent& fault,
                                                          const RunPlan& plan);
+
+    /// Changes what a broker is configured with, from its next start on.
+    void configure(std::size_t broker, const std::function<void(server::BrokerSettings&)>& change) {
+        change(*settings_[broker]);
+    }
+    /// Brokers of a rack, by index.
+    [[nodiscard]] std::vector<std::size_t> rack(std::uint32_t number) const;
 
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] const World& world() const { return world_; }
@@ -113,6 +122,8 @@ class Cluster {
     std::vector<NodeId> controllers_;
     std::vector<std::uint32_t> targets_;
     std::vector<NodeId> brokers_;
+    std::vector<std::shared_ptr<server::BrokerSettings>> settings_;  // as brokers next start
+    std::vector<std::uint32_t> racks_;
     std::vector<NodeId> producers_;
     std::vector<NodeId> clients_;  // producers and consumers
     NodeId probe_ = no_node;

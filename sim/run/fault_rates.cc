@@ -14,9 +14,11 @@ constexpr DrawDomain target_domain = draw_domain("plan.fault.target");
 constexpr DrawDomain amount_domain = draw_domain("plan.fault.amount");
 constexpr DrawDomain pick_domain = draw_domain("plan.fault.pick");
 constexpr DrawDomain aim_domain = draw_domain("plan.fault.aim");
+constexpr DrawDomain site_domain = draw_domain("plan.fault.site");
 
 /// One row a kind: events in an hour under weather, storm, power, disk; the chance that the kind is
-/// on; the mean duration; how many brokers it hits.
+/// on; the mean duration; how many brokers it hits. Under edge as often as under weather, unless
+/// it says otherwise. Of sites: see draw_sites.
 struct Row {
     FaultKind kind;
     std::int64_t weather;
@@ -26,6 +28,7 @@ struct Row {
     std::int64_t on_rate;
     Duration mean;
     std::uint32_t targets;
+    std::int64_t edge = -1;
 };
 
 // clang-format off
@@ -68,6 +71,15 @@ constexpr Row rows[] = {
     {FaultKind::link_narrow,               0,   0,   0,  40, 500'000, milliseconds(4'000), 1},
     {FaultKind::link_black_hole,           0,   0,   0,  40, 500'000, milliseconds(4'000), 1},
     {FaultKind::link_refused,              0,   0,   0,  40, 500'000, milliseconds(2'000), 1},
+    {FaultKind::maybe_site,               10,  20,  20,  20, 500'000, milliseconds(0),     0, 60},
+    {FaultKind::power_loss_rack,           0,   0,   0,   0, 600'000, milliseconds(1'500), 1, 120},
+    {FaultKind::rack_cut,                  0,   0,   0,   0, 600'000, milliseconds(2'000), 1, 120},
+    {FaultKind::partition_swizzled,        0,   0,   0,   0, 600'000, milliseconds(3'000), 0, 120},
+    {FaultKind::connections_apart,         0,   0,   0,   0, 600'000, milliseconds(1'000), 0, 240},
+    {FaultKind::address_reused,            0,   0,   0,   0, 600'000, milliseconds(2'000), 2, 120},
+    {FaultKind::restart_changed,           0,   0,   0,   0, 600'000, milliseconds(500),   1, 240},
+    {FaultKind::last_copy,                 0,   0,   0,   0, 900'000, milliseconds(1'500), 0, 360},
+    {FaultKind::request_refused,           0,   0,   0,   0, 600'000, milliseconds(0),     0, 600},
 };
 // clang-format on
 static_assert(std::size(rows) == fault_kind_count);
@@ -92,6 +104,7 @@ std::int64_t amount_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
         case FaultKind::disk_rollback: return between(500, 10'000) * 1'000'000;
         case FaultKind::link_narrow: return between(2'000, 200'000);
         case FaultKind::link_black_hole: return between(150, 2'000);
+        case FaultKind::last_copy: return between(1, 3);
         default: return 0;
     }
 }
@@ -119,6 +132,8 @@ bool hits_surely(FaultKind kind) {
         case FaultKind::clock_drift:
         case FaultKind::clean_restart:
         case FaultKind::wipe:
+        case FaultKind::power_loss_rack:
+        case FaultKind::restart_changed:
         case FaultKind::disk_lies:
         case FaultKind::disk_rollback: return true;
         default: return false;
@@ -172,6 +187,29 @@ DiskAim aim_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
     return aim;
 }
 
+bool of_racks(FaultKind kind) {
+    return kind == FaultKind::power_loss_rack || kind == FaultKind::rack_cut;
+}
+
+/// Of sites a seed has none, or some for the whole of its storm; n is the site's number. Chances
+/// are those of the profile's row in percent; each site is on in a third of the seeds that have
+/// any.
+void draw_sites(const RunPlan& plan, const Draws& draws, std::vector<FaultEvent>& faults) {
+    const std::int64_t percent = faults_an_hour(plan.options.profile, FaultKind::maybe_site);
+    if (!draws.happens(percent * 10'000, site_domain, 0, 0)) return;
+    for (std::uint32_t n = 0; n < site_count; ++n) {
+        if (!draws.happens(333'333, site_domain, 1, n)) continue;
+        FaultEvent fault;
+        fault.id = fault_id(FaultKind::maybe_site, n);
+        fault.kind = FaultKind::maybe_site;
+        fault.at = Instant{} + plan.warm_up;
+        fault.duration = plan.safety - plan.warm_up;
+        fault.amount = draws.between(10'000, 300'000, site_domain, 2, n);
+        fault.draw = n;
+        faults.push_back(fault);
+    }
+}
+
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
                       const ClusterPlan& cluster) {
     const auto brokers = static_cast<std::uint32_t>(cluster.shards.size());
@@ -188,8 +226,11 @@ FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Insta
         fault.duration = milliseconds(5) + nanoseconds(draws.exponential(
                                                row.mean.nanoseconds, duration_domain, entity, 0));
     const auto first = static_cast<std::uint32_t>(draws.below(machines, target_domain, entity, 0));
-    if (row.kind == FaultKind::power_loss_all) {
+    if (row.kind == FaultKind::power_loss_all || row.kind == FaultKind::partition_swizzled) {
         for (std::uint32_t i = 0; i < machines; ++i) fault.targets.push_back(target(i));
+    } else if (of_racks(row.kind)) {
+        for (std::uint32_t i = 0; i < brokers; ++i)
+            if (cluster.racks[i] == cluster.racks[first]) fault.targets.push_back(i);
     } else if (row.targets >= 1) {
         fault.targets.push_back(target(first));
         if (row.targets == 2)
@@ -212,6 +253,7 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
         case Profile::power: return row.power;
         case Profile::disk: return row.disk;
         case Profile::quorum: return row.storm;  // over more machines
+        case Profile::edge: return row.edge < 0 ? row.weather : row.edge;
         default: return 0;
     }
 }
@@ -222,6 +264,11 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     for (const Row& row : rows) {
         const auto key = static_cast<std::uint64_t>(row.kind);
         if (plan.options.off.contains(row.kind)) continue;
+        if (row.kind == FaultKind::maybe_site) {
+            draw_sites(plan, draws, faults);
+            continue;
+        }
+        if (of_racks(row.kind) && plan.cluster.racks.empty()) continue;
         const std::int64_t stale = plan.stale_views ? stale_views_an_hour(row.kind) : 0;
         const bool on = draws.happens(row.on_rate, on_domain, key, 0);
         if (!on && stale == 0) continue;

@@ -22,6 +22,7 @@ constexpr DrawDomain timers_domain = draw_domain("plan.timers");
 constexpr DrawDomain healing_domain = draw_domain("plan.healing");
 constexpr DrawDomain quorum_domain = draw_domain("plan.quorum");
 constexpr DrawDomain ranges_domain = draw_domain("plan.ranges");
+constexpr DrawDomain topology_domain = draw_domain("plan.topology");
 
 constexpr std::int64_t stale_views_rate = 300'000;
 
@@ -54,16 +55,27 @@ void compress_timers(config::BrokerOptions& broker, const Draws& draws) {
     broker.request_timeout_ms = pick(draws, timers_domain, 0, 6, {500, 1'000, 2'000});
 }
 
+/// Three brokers; at the edge up to five, in racks, of which three hold each partition.
+std::uint32_t make_topology(ClusterPlan& cluster, const RunPlan& plan, const Draws& draws) {
+    if (plan.options.profile != Profile::edge) return brokers_default;
+    const auto brokers = pick(draws, topology_domain, 0, 0, {3u, 3u, 4u, 5u, 5u});
+    cluster.replication = 3;
+    const auto racks = pick(draws, topology_domain, 0, 1, {1u, 2u, 2u, 3u});
+    for (std::uint32_t i = 0; racks > 1 && i < brokers; ++i) cluster.racks.push_back(1 + i % racks);
+    return brokers;
+}
+
 ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& options) {
     const Draws draws(plan.seed);
     ClusterPlan cluster;
+    const std::uint32_t brokers = make_topology(cluster, plan, draws);
     cluster.broker = options.broker;
     cluster.topic = options.topic;
     if (timers_compressed(plan)) compress_timers(cluster.broker, draws);
     cluster.broker.topic = cluster.topic;
     cluster.eligible_leader_replicas = options.features.eligible_leader_replicas();
     const bool even = draws.happens(500'000, cluster_domain, 0, 0);
-    for (std::uint32_t i = 0; i < brokers_default; ++i)
+    for (std::uint32_t i = 0; i < brokers; ++i)
         cluster.shards.push_back(
             even ? static_cast<env::ShardIndex>(options.broker.shards)
                  : static_cast<env::ShardIndex>(draws.between(1, 3, cluster_domain, 1, i)));
@@ -116,7 +128,7 @@ ClusterPlan make_cluster(const RunPlan& plan, const config::HostileOptions& opti
     disk.sync_mean =
         pick(draws, disk_domain, 0, 4, {microseconds(300), milliseconds(2), milliseconds(10)});
 
-    for (std::uint32_t i = 0; i < brokers_default; ++i) {
+    for (std::uint32_t i = 0; i < brokers; ++i) {
         ClockOptions clock;
         if (!calm) {
             clock.wall_offset = milliseconds(draws.between(-10'000, 10'000, clock_domain, i, 0));
@@ -306,7 +318,9 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     plan.stale_views = options.profile != Profile::calm && timers_compressed(plan) &&
                        draws.happens(stale_views_rate, ranges_domain, 0, 0);
     if (plan.stale_views) slow_ranges(plan.cluster, draws);
-    if (options.profile == Profile::quorum)
+    const bool quorum_at_edge =
+        options.profile == Profile::edge && draws.happens(300'000, topology_domain, 1, 0);
+    if (options.profile == Profile::quorum || quorum_at_edge)
         make_quorum(plan.cluster, draws, timers_compressed(plan));
     plan.warm_up = milliseconds(1'500);
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/maybe.h"
 #include "core/base/plants.h"
 #include "core/base/time.h"
 #include "core/config/options.h"
@@ -73,6 +74,16 @@ enum class FaultKind : std::uint8_t {
     link_narrow,              // the target's links let `amount` bytes a second through
     link_black_hole,          // the target's links swallow packets above `amount` bytes
     link_refused,             // who connects to the target is turned away
+    maybe_site,       // `amount` of a million times the code does what it rarely does; see site_of
+    power_loss_rack,  // of every broker of a rack
+    rack_cut,         // a rack from all others, both ways
+    partition_swizzled,  // the targets are cut off one after another, and back in another order
+    connections_apart,   // each connection of a drawn client stalls for a time of its own
+    address_reused,      // kill; until it is back, who looks for the first target finds the second
+    restart_changed,     // as clean_restart, and it comes back with other options
+    last_copy,        // wipes until one good copy is left whose broker may lead, then `amount` of
+                      // attacks on that broker
+    request_refused,  // the next request of a drawn API is answered with an error
     count_,
 };
 constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::count_);
@@ -131,7 +142,10 @@ struct FaultEvent {
 /// "12.304s kill broker-2 for 1.200s"
 std::string to_string(const FaultEvent& fault);
 
-enum class Profile : std::uint8_t { calm, weather, storm, power, disk, quorum, count_ };
+/// Which site a fault of that kind is about.
+Site site_of(const FaultEvent& fault);
+
+enum class Profile : std::uint8_t { calm, weather, storm, power, disk, quorum, edge, count_ };
 const char* to_string(Profile profile);
 std::optional<Profile> profile_from_name(std::string_view name);
 
@@ -160,7 +174,8 @@ struct ClusterPlan {
     std::vector<env::ShardIndex> shards;  // by broker; its size is the number of brokers
     std::string topic_name = "trial";     // of the one topic
     std::uint32_t partitions = 1;
-    std::uint32_t replication = 0;  // replicas of each partition; 0: one on every broker
+    std::uint32_t replication = 0;     // replicas of each partition; 0: one on every broker
+    std::vector<std::uint32_t> racks;  // by broker, from 1; empty: nobody says where it stands
     config::BrokerOptions broker;
     config::TopicOptions topic;
     bool eligible_leader_replicas = true;

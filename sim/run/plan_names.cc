@@ -52,10 +52,19 @@ constexpr std::array<const char*, fault_kind_count> fault_names = {
     "link-narrow",
     "link-black-hole",
     "link-refused",
+    "maybe-site",
+    "power-loss-rack",
+    "rack-cut",
+    "partition-swizzled",
+    "connections-apart",
+    "address-reused",
+    "restart-changed",
+    "last-copy",
+    "request-refused",
 };
 
 constexpr std::array<const char*, static_cast<std::size_t>(Profile::count_)> profile_names = {
-    "calm", "weather", "storm", "power", "disk", "quorum"};
+    "calm", "weather", "storm", "power", "disk", "quorum", "edge"};
 
 /// Rows of these scopes that are not at their default.
 nlohmann::json options_json(const config::Owners& owners,
@@ -92,6 +101,8 @@ nlohmann::json cluster_json(const ClusterPlan& plan) {
         {"window_bytes_min", plan.network.window_bytes_min},
         {"window_bytes_max", plan.network.window_bytes_max},
         {"file_range_lag_rate", plan.network.file_range_lag_rate}};
+    if (plan.replication > 0) out["replication"] = plan.replication;
+    if (!plan.racks.empty()) out["racks"] = plan.racks;
     if (plan.controllers > 0) {
         out["controllers"] = plan.controllers;
         out["quorum_election_ns"] = plan.quorum_election_timeout.nanoseconds;
@@ -132,6 +143,7 @@ std::string to_string(const FaultEvent& fault) {
     };
     std::string text =
         fmt::format("{} {}", thousandths(fault.at.nanoseconds), to_string(fault.kind));
+    if (fault.kind == FaultKind::maybe_site) text += fmt::format(" {}", to_string(site_of(fault)));
     for (const std::uint32_t target : fault.targets) text += " " + target_name(target);
     text += to_string(fault.aim);
     if (fault.duration.nanoseconds > 0)
@@ -139,6 +151,8 @@ std::string to_string(const FaultEvent& fault) {
     if (fault.amount != 0) text += fmt::format(" ({})", fault.amount);
     return text;
 }
+
+Site site_of(const FaultEvent& fault) { return static_cast<Site>(fault.draw % site_count); }
 
 nlohmann::json to_json(const FaultEvent& fault) {
     return {{"id", fault.id},

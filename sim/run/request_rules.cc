@@ -7,9 +7,30 @@ namespace klamm::sim {
 namespace {
 
 constexpr std::size_t size_bytes = 4;
-/// Size, API key, version, correlation id; of an answer: size, correlation id.
+/// Size, API key, version, correlation id, and the client id behind its length; of an answer: size,
+/// correlation id.
 constexpr std::size_t request_head = size_bytes + 8;
+constexpr std::size_t client_length_bytes = 2;
 constexpr std::size_t response_head = size_bytes + 4;
+
+/// How much of a frame is read, as far as that can be told from what is there of it.
+std::size_t head_bytes(std::uint32_t way, ByteView there) {
+    if (way == 1) return response_head;
+    if (there.size() < size_bytes) return request_head;
+    const auto whole = size_bytes + load_big_endian<std::uint32_t>(there.data());
+    std::size_t head = request_head + client_length_bytes;
+    if (there.size() >= head) {
+        const auto length = load_big_endian<std::int16_t>(there.data() + request_head);
+        head += static_cast<std::size_t>(std::max<std::int16_t>(length, 0));
+    }
+    return std::max(request_head, std::min<std::size_t>(head, whole));
+}
+
+std::string_view client_of(ByteView head) {
+    const std::size_t before = request_head + client_length_bytes;
+    if (head.size() <= before) return {};
+    return {reinterpret_cast<const char*>(head.data() + before), head.size() - before};
+}
 
 bool among(const std::vector<NodeId>& nodes, NodeId node) {
     return nodes.empty() || std::find(nodes.begin(), nodes.end(), node) != nodes.end();
@@ -51,7 +72,6 @@ void RequestRules::on_packet_left(Instant now, std::uint32_t connection, std::ui
     if (found == connections_.end()) return;
     Watched& on = found->second;
     Frames& frames = on.ways[way];
-    const std::size_t head = way == 0 ? request_head : response_head;
     for (ByteView rest = bytes; !rest.empty();) {
         if (frames.left > 0) {
             const auto skip = std::min<std::uint64_t>(frames.left, rest.size());
@@ -59,13 +79,15 @@ void RequestRules::on_packet_left(Instant now, std::uint32_t connection, std::ui
             rest = rest.subspan(skip);
             continue;
         }
+        const std::size_t head = head_bytes(way, frames.head);
         const std::size_t take = std::min(head - frames.head.size(), rest.size());
         frames.head.insert(frames.head.end(), rest.begin(),
                            rest.begin() + static_cast<std::ptrdiff_t>(take));
         rest = rest.subspan(take);
-        if (frames.head.size() < head) return;
+        if (frames.head.size() < head_bytes(way, frames.head)) continue;
         const auto size = load_big_endian<std::uint32_t>(frames.head.data());
-        frames.left = size_bytes + size - std::min<std::size_t>(head, size_bytes + size);
+        frames.left =
+            size_bytes + size - std::min<std::size_t>(frames.head.size(), size_bytes + size);
         const Bytes whole = std::exchange(frames.head, {});
         if (way == 0)
             request(on, whole);
@@ -82,8 +104,12 @@ void RequestRules::request(Watched& on, ByteView head) {
             !among(row.rule.to, on.made.to) || ++row.seen < row.rule.nth)
             continue;
         row.over = true;
-        if (row.rule.point == RequestRule::Point::after)
-            on.answers[load_big_endian<std::int32_t>(head.data() + size_bytes + 4)] = i;
+        const auto correlation = load_big_endian<std::int32_t>(head.data() + size_bytes + 4);
+        if (row.rule.error != 0)
+            refuse(on, row,
+                   {api, correlation, digest64(as_bytes(client_of(head))), row.rule.error});
+        else if (row.rule.point == RequestRule::Point::after)
+            on.answers[correlation] = i;
         else
             act(on, row);
     }
@@ -95,6 +121,16 @@ void RequestRules::response(Watched& on, ByteView head) {
     Row& row = rules_[waits->second];
     on.answers.erase(waits);
     act(on, row);
+}
+
+/// Before the request has arrived: then the node that is asked knows what to say.
+void RequestRules::refuse(const Watched& on, Row& row, const Refusal& refusal) {
+    if (ended_) return;
+    world_.schedule(world_.now(), row.rule.tag,
+                    [this, to = on.made.to, met = row.rule.met, refusal] {
+                        world_.maybes(to).refuse(refusal);
+                        if (met) met();
+                    });
 }
 
 /// A tap changes nothing: the fault is an event of its own, at this moment.

@@ -1,8 +1,8 @@
 #pragma once
 // Rules about requests by what they ask: the n-th request of an API that one node sends to another
 // is held before it is applied, or its answer after it was; or the connection breaks at either
-// point. It reads the frames of every connection as they leave, and acts by faults that connections
-// have anyway.
+// point; or it is not looked at and answered with an error. It reads the frames of every connection
+// as they leave, and acts by faults that connections have anyway.
 
 #include <cstdint>
 #include <functional>
@@ -24,8 +24,9 @@ struct RequestRule {
     std::vector<NodeId> to;
     std::uint32_t nth = 1;  // from when the rule is laid down
     Point point = Point::before;
-    bool reset = false;  // the connection breaks; else both its ways stall for `duration`
-    Duration duration;   // of a stall
+    bool reset = false;      // the connection breaks; else both its ways stall for `duration`
+    Duration duration;       // of a stall
+    std::int16_t error = 0;  // not 0: it is answered with this error instead of being looked at
     std::uint64_t tag = 0;
     std::function<void()> met;  // is called when the rule has acted
 };
@@ -74,6 +75,7 @@ class RequestRules final : public NetworkTap {
     void request(Watched& on, ByteView head);
     void response(Watched& on, ByteView head);
     void act(const Watched& on, Row& row);
+    void refuse(const Watched& on, Row& row, const Refusal& refusal);
 
     World& world_;
     NetworkTap* next_;

@@ -262,6 +262,7 @@ void Session::check_harness(bool read_to_end) {
 
 RunResult Session::finish(bool read_to_end) {
     const Instant now = world().now();
+    storm_.settle();
     if (hooks_.end_sink) hooks_.end_sink(world());
     result_.ended = world().ended();
     if (!result_.ended.has_value()) {

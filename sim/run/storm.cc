@@ -24,7 +24,8 @@ std::uint64_t tag(Tag what, std::int64_t which) {
 
 bool is_cut(FaultKind kind) {
     return kind == FaultKind::partition_two_way || kind == FaultKind::partition_one_way ||
-           kind == FaultKind::isolate_from_controller || kind == FaultKind::isolate_clients;
+           kind == FaultKind::isolate_from_controller || kind == FaultKind::isolate_clients ||
+           kind == FaultKind::rack_cut;
 }
 
 bool is_disk(FaultKind kind) {
@@ -50,6 +51,10 @@ Storm::Storm(Cluster& cluster, Judge& judge, Listener& listener, const RunPlan& 
 }
 
 void Storm::begin() {
+    if (std::any_of(plan_.faults.begin(), plan_.faults.end(), [](const FaultEvent& fault) {
+            return fault.kind == FaultKind::request_refused;
+        }))
+        requests_.watch();
     for (const FaultEvent& fault : plan_.faults) {
         ++result_.planned[static_cast<std::size_t>(fault.kind)];
         world().schedule(fault.at, tag(Tag::fall, fault.id), [this, &fault] {
@@ -74,8 +79,10 @@ bool Storm::fall(const FaultEvent& fault) {
     const bool crash =
         fault.kind == FaultKind::kill || fault.kind == FaultKind::wipe ||
         fault.kind == FaultKind::power_loss_one || fault.kind == FaultKind::power_loss_some ||
-        fault.kind == FaultKind::power_loss_all || fault.kind == FaultKind::disk_rot ||
-        fault.kind == FaultKind::disk_rollback || fault.kind == FaultKind::disk_lost_directory;
+        fault.kind == FaultKind::power_loss_all || fault.kind == FaultKind::power_loss_rack ||
+        fault.kind == FaultKind::address_reused || fault.kind == FaultKind::last_copy ||
+        fault.kind == FaultKind::disk_rot || fault.kind == FaultKind::disk_rollback ||
+        fault.kind == FaultKind::disk_lost_directory;
     fired(fault, !crash);
     return true;
 }
@@ -100,10 +107,18 @@ bool Storm::strike(const FaultEvent& fault) {
         case FaultKind::kill_in_turn:
         case FaultKind::pause:
         case FaultKind::clean_restart:
+        case FaultKind::restart_changed:
         case FaultKind::wipe: return strike_process(fault);
         case FaultKind::power_loss_one:
         case FaultKind::power_loss_some:
+        case FaultKind::power_loss_rack:
         case FaultKind::power_loss_all: return strike_power(fault);
+        case FaultKind::maybe_site: return strike_site(fault);
+        case FaultKind::partition_swizzled: return strike_swizzled(fault);
+        case FaultKind::connections_apart: return strike_client(fault);
+        case FaultKind::address_reused: return strike_address(fault);
+        case FaultKind::request_refused: return strike_request(fault);
+        case FaultKind::last_copy: return strike_copies(fault);
         case FaultKind::connection_reset:
         case FaultKind::half_open:
         case FaultKind::connection_stall:
@@ -153,6 +168,7 @@ bool Storm::strike_process(const FaultEvent& fault) {
             return true;
         default:
             if (brokers_[broker].asked != nullptr) return false;
+            if (fault.kind == FaultKind::restart_changed) change_options(fault);
             brokers_[broker].asked = &fault;
             world().ask_stop(node(broker));
             return true;
@@ -194,6 +210,17 @@ std::vector<std::pair<NodeId, NodeId>> Storm::pairs_of(const FaultEvent& fault) 
         case FaultKind::partition_one_way:
             for (const NodeId other : others)
                 if (other != target) pairs.emplace_back(target, other);
+            break;
+        case FaultKind::rack_cut:
+            others = cluster_.brokers();
+            others.insert(others.end(), cluster_.controllers().begin(),
+                          cluster_.controllers().end());
+            for (const std::uint32_t member : fault.targets) std::erase(others, node(member));
+            for (const std::uint32_t member : fault.targets)
+                for (const NodeId other : others) {
+                    pairs.emplace_back(node(member), other);
+                    pairs.emplace_back(other, node(member));
+                }
             break;
         case FaultKind::isolate_from_controller:
             for (const NodeId other : cluster_.controllers())
@@ -301,7 +328,12 @@ FaultId Storm::went_astray(std::size_t broker) {
 }
 
 void Storm::end(const FaultEvent& fault) {
-    if (healed_ || fault.at < over_before_) return;
+    if (over(fault)) return;
+    if (fault.kind == FaultKind::maybe_site) return end_site(fault);
+    if (fault.kind == FaultKind::address_reused) {
+        const NodeId named = node(fault.targets.front());
+        return world().redirect(named, named);
+    }
     if (fault.kind == FaultKind::disk_swap) return end_swap(fault);
     if (DiskTroubles::handles(fault.kind)) return disks_.end(fault);
     if (is_cut(fault.kind)) {
@@ -394,6 +426,8 @@ void Storm::committed(const facts::PartitionCommitted& fact) {
 void Storm::heal(const std::vector<std::uint32_t>& left_down) {
     if (slips(hooks_.slip, Slip::healing_left_out)) return;
     healed_ = true;
+    settle();
+    for (const NodeId broker : cluster_.brokers()) world().redirect(broker, broker);
     conditions_.clear();
     disks_.heal();
     requests_.end();

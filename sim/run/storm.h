@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
@@ -39,6 +40,8 @@ class Storm final : public CrashWatch {
     void struck(const FaultEvent& fault) { fired(fault, true); }
     /// Rules about requests; they read along once they are told to watch.
     [[nodiscard]] RequestRules& requests() { return requests_; }
+    /// Of what shows only later whether it hit something: it is counted now, or never.
+    void settle();
     /// Starts a broker, or a controller, that is down, before its time.
     void start(std::size_t broker);
     /// Ends all conditions and starts every broker that is not in `left_down`; those die, for good.
@@ -70,6 +73,19 @@ class Storm final : public CrashWatch {
     bool strike_condition(const FaultEvent& fault);
     bool strike_disk(const FaultEvent& fault);
     void end_swap(const FaultEvent& fault);
+    // storm_edge.cc
+    bool strike_site(const FaultEvent& fault);
+    void end_site(const FaultEvent& fault);
+    bool strike_swizzled(const FaultEvent& fault);
+    bool strike_client(const FaultEvent& fault);
+    bool strike_request(const FaultEvent& fault);
+    bool strike_address(const FaultEvent& fault);
+    void change_options(const FaultEvent& fault);
+    bool strike_copies(const FaultEvent& fault);
+    void attack(const FaultEvent& cause, std::uint32_t nth, std::uint32_t survivor);
+    [[nodiscard]] bool over(const FaultEvent& fault) const {
+        return healed_ || fault.at < over_before_;
+    }
     void fired(const FaultEvent& fault, bool tell_judge);
     /// Of a fault that an administrator brings about: who decides is asked.
     bool ask(const FaultEvent& fault);
@@ -92,6 +108,13 @@ class Storm final : public CrashWatch {
     const FaultEvent* current_ = nullptr;       // that kills or cuts power at this moment
     std::set<std::size_t> power_hit_;           // by the current one
     std::vector<const FaultEvent*> moves_due_;  // scripted ones that may be answered by a record
+    struct SiteAtWork {
+        const FaultEvent* fault;
+        std::uint64_t taken_before;
+    };
+    std::vector<SiteAtWork> sites_;
+    std::deque<FaultEvent>
+        attacks_;  // that other faults have led to; they live as long as the storm
     bool healed_ = false;
     Instant over_before_;  // faults older than that have ended
 };

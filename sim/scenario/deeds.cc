@@ -70,6 +70,17 @@ void Deeds::act(const Deed& deed, std::uint64_t key, std::size_t line) {
         case Verb::elect_unclean:
         case Verb::configure: administer(deed, key, line); return;
         case Verb::on: request(deed, key, line); return;
+        case Verb::site: {
+            FaultEvent& fault = make(FaultKind::maybe_site, {}, deed);
+            fault.draw = static_cast<std::uint64_t>(deed.site);
+            if (line != 0) sites_.try_emplace(line, deed.site, taken(deed.site));
+            storm_.fall(fault);
+            return;
+        }
+        case Verb::swizzle: swizzle(deed, key, line); return;
+        case Verb::stall_each: stall_each(deed, key, line); return;
+        case Verb::reuse: reuse(deed, key, line); return;
+        case Verb::last_copy: last_copy(deed, key, line); return;
         case Verb::power: power(deed, resolve(deed.who, key, line), line); return;
         case Verb::slow:
         case Verb::links:
@@ -118,9 +129,71 @@ void Deeds::strike(FaultKind kind, NodeId node, const Deed& deed, std::size_t li
         return miss(line, world().name(node) + " is no machine that faults are aimed at");
     if (!world().alive(node) && kind != FaultKind::wipe)
         return miss(line, world().name(node) + " is down already");
+    change(deed, node);
     const FaultEvent& fault = make(kind, {static_cast<std::uint32_t>(broker)}, deed);
     if (kind == FaultKind::pause) lasting_[static_cast<std::size_t>(broker)].push_back(&fault);
     storm_.fall(fault);
+}
+
+/// What a broker is configured with from its next start on.
+void Deeds::change(const Deed& deed, NodeId node) {
+    const std::int32_t broker = cluster_.broker_index(node);
+    if (broker < 0 || deed.options.empty()) return;
+    cluster_.configure(static_cast<std::size_t>(broker), [&](server::BrokerSettings& settings) {
+        for (const auto& [option, value] : deed.options) {
+            const Status status = config::set(settings.options, option, value);
+            KLAMM_ASSERT(status.ok());  // it was tried when the file was read
+        }
+    });
+}
+
+void Deeds::swizzle(const Deed& deed, std::uint64_t key, std::size_t line) {
+    std::vector<std::uint32_t> targets;
+    for (const NodeId node : resolve(deed.who, key, line)) {
+        const std::int32_t target = cluster_.target_of(node);
+        if (target < 0)
+            miss(line, world().name(node) + " is no machine that faults are aimed at");
+        else
+            targets.push_back(static_cast<std::uint32_t>(target));
+    }
+    if (targets.empty()) return;
+    FaultEvent& fault = make(FaultKind::partition_swizzled, std::move(targets), deed);
+    fault.draw = world().draws().word(place_domain, key, 0);
+    storm_.fall(fault);
+}
+
+void Deeds::stall_each(const Deed& deed, std::uint64_t key, std::size_t line) {
+    FaultEvent& fault = make(FaultKind::connections_apart, {}, deed);
+    const auto& clients = cluster_.clients();
+    for (const NodeId node : resolve(deed.who, key, line)) {
+        const auto found = std::find(clients.begin(), clients.end(), node);
+        if (found == clients.end()) return miss(line, world().name(node) + " is no client");
+        fault.draw = static_cast<std::uint64_t>(found - clients.begin());
+        if (!storm_.fall(fault)) miss(line, world().name(node) + " has no connection");
+    }
+}
+
+void Deeds::reuse(const Deed& deed, std::uint64_t key, std::size_t line) {
+    std::vector<std::uint32_t> targets;
+    for (const Whos* whos : {&deed.who, &deed.other}) {
+        const std::vector<NodeId> nodes = resolve(*whos, key++, line);
+        const std::int32_t broker = nodes.empty() ? -1 : cluster_.broker_index(nodes.front());
+        if (broker < 0) return miss(line, "addresses are those of brokers");
+        targets.push_back(static_cast<std::uint32_t>(broker));
+    }
+    if (targets[0] == targets[1]) return miss(line, "it has that address already");
+    if (!storm_.fall(make(FaultKind::address_reused, std::move(targets), deed)))
+        miss(line, "one of the two is down");
+}
+
+void Deeds::last_copy(const Deed& deed, std::uint64_t key, std::size_t line) {
+    FaultEvent& fault = make(FaultKind::last_copy, {}, deed);
+    fault.duration = milliseconds(500);
+    // Of all partitions the number it is about, and beyond that chance.
+    fault.draw = world().draws().word(place_domain, key, 0) / cluster_.partitions().size() *
+                     cluster_.partitions().size() +
+                 static_cast<std::uint64_t>(deed.partition);
+    if (!storm_.fall(fault)) miss(line, "there are no two good copies whose brokers may lead");
 }
 
 void Deeds::power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_t line) {
@@ -133,6 +206,7 @@ void Deeds::power(const Deed& deed, const std::vector<NodeId>& nodes, std::size_
             targets.push_back(static_cast<std::uint32_t>(broker));
     }
     if (targets.empty()) return;
+    for (const NodeId node : nodes) change(deed, node);
     FaultKind kind = FaultKind::power_loss_some;
     if (targets.size() == 1) kind = FaultKind::power_loss_one;
     if (targets.size() == cluster_.brokers().size()) kind = FaultKind::power_loss_all;
@@ -265,6 +339,7 @@ void Deeds::request(const Deed& deed, std::uint64_t key, std::size_t line) {
     rule.nth = deed.nth;
     rule.point = deed.applied ? RequestRule::Point::after : RequestRule::Point::before;
     rule.reset = deed.kind == FaultKind::connection_reset;
+    rule.error = deed.error;
     rule.duration = deed.lasting.value_or(Duration{});
     rule.tag = tag_of(line, 3);
     ++unmet_[line];
@@ -316,7 +391,17 @@ void Deeds::administer(const Deed& deed, std::uint64_t key, std::size_t line) {
     if (!cluster_.administer(std::move(command))) miss(line, "no controller is active");
 }
 
+std::uint64_t Deeds::taken(Site site) {
+    std::uint64_t all = 0;
+    for (std::uint32_t i = 0; i < world().nodes(); ++i)
+        all += world().maybes(NodeId(i)).taken(site);
+    return all;
+}
+
 void Deeds::heal() {
+    for (const auto& [line, site] : sites_)
+        if (taken(site.first) == site.second) miss(line, "nothing rare was done there");
+    sites_.clear();
     for (const auto& [line, rules] : unmet_)
         if (rules > 0) miss(line, "no such request was sent");
     for (const NodeId node : paused_) world().resume(node);

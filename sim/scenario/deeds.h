@@ -39,6 +39,12 @@ class Deeds {
     void links(const Deed& deed, std::uint64_t key, std::size_t line);
     void request(const Deed& deed, std::uint64_t key, std::size_t line);
     void mend(const Pairs& pairs);
+    void swizzle(const Deed& deed, std::uint64_t key, std::size_t line);
+    void stall_each(const Deed& deed, std::uint64_t key, std::size_t line);
+    void reuse(const Deed& deed, std::uint64_t key, std::size_t line);
+    void last_copy(const Deed& deed, std::uint64_t key, std::size_t line);
+    void change(const Deed& deed, NodeId node);
+    [[nodiscard]] std::uint64_t taken(Site site);
     void administer(const Deed& deed, std::uint64_t key, std::size_t line);
     void condition(const Deed& deed, NodeId node, std::uint64_t key, std::size_t line);
     void medium(const Deed& deed, std::size_t broker, std::uint64_t key, std::size_t line);
@@ -58,6 +64,7 @@ class Deeds {
     std::map<std::size_t, std::vector<const FaultEvent*>> lasting_;  // by broker: pauses, disks
     std::map<std::size_t, FaultEvent*> remembered_;                  // rollbacks, by broker
     std::map<std::size_t, std::size_t> unmet_;                       // rules, by line: how many
+    std::map<std::size_t, std::pair<Site, std::uint64_t>> sites_;    // by line: taken before
     std::set<NodeId> paused_;                                        // no brokers
     std::vector<std::string> misses_;
     std::uint64_t healings_ = 0;

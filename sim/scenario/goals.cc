@@ -41,7 +41,8 @@ void only_roles(const Located& value, TextError& error) {
         const bool numbered =
             who.has_value() &&
             (who->role == Who::Role::broker || who->role == Who::Role::producer ||
-             who->role == Who::Role::consumer || who->role == Who::Role::controller_n);
+             who->role == Who::Role::consumer || who->role == Who::Role::controller_n ||
+             who->role == Who::Role::rack);
         if (numbered && error.line == 0)
             error = {one.line, fmt::format("\"{}\": expected a role such as \"leader\", drawn "
                                            "clusters are of any size",

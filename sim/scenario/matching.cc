@@ -162,6 +162,12 @@ std::vector<NodeId> Cast::all(const Who& who) {
                            ? cluster_.controllers()[at]
                            : no_node);
         }
+        case Who::Role::rack: {
+            std::vector<NodeId> nodes;
+            for (const std::size_t i : cluster_.rack(static_cast<std::uint32_t>(who.number)))
+                nodes.push_back(cluster_.brokers()[i]);
+            return nodes;
+        }
         case Who::Role::producer:
             return one(cluster_.producers()[static_cast<std::size_t>(who.number - 1)]);
         case Who::Role::consumer:
@@ -179,7 +185,7 @@ std::vector<NodeId> Cast::all(const Who& who) {
 std::vector<NodeId> Cast::find(const Who& who, std::uint64_t key) {
     std::vector<NodeId> nodes = all(who);
     const bool many = who.role == Who::Role::brokers || who.role == Who::Role::clients ||
-                      who.role == Who::Role::controllers;
+                      who.role == Who::Role::controllers || who.role == Who::Role::rack;
     if (many || nodes.size() <= 1) return nodes;
     return {nodes[cluster_.world().draws().below(nodes.size(), pick_domain, key, 0)]};
 }

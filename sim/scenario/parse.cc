@@ -87,6 +87,9 @@ void take_cluster(const Located& root, Scenario& scenario) {
         plan.quorum_slice_records = 3;
     }
     plan.partitions = static_cast<std::uint32_t>(integer_of(cluster, "partitions", 1));
+    scenario.racks = static_cast<std::size_t>(integer_of(cluster, "racks", 0));
+    for (std::size_t i = 0; scenario.racks > 0 && i < brokers; ++i)
+        plan.racks.push_back(static_cast<std::uint32_t>(1 + i % scenario.racks));
     plan.eligible_leader_replicas = flag_of(cluster, "eligible_leader_replicas", true);
     if (text_of(cluster, "timers", "short") == "short") shorten_timers(plan.broker);
     take_options(object_of(cluster, "options"), plan.broker);

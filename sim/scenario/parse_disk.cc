@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "core/config/table.h"
+#include "core/protocol/error_code.h"
 #include "sim/scenario/parse_step.h"
 #include "sim/scenario/words.h"
 
@@ -98,13 +100,59 @@ void StepReader::links(const Located& from, Deed& deed) const {
         if (what.key == key) deed.kind = kind;
 }
 
+namespace {
+
+/// By Kafka's name of the error, "NOT_LEADER_OR_FOLLOWER".
+std::int16_t error_named(const Located& from) {
+    constexpr std::int16_t errors_max = 200;
+    for (std::int16_t code = -1; code < errors_max; ++code)
+        if (code != 0 && from.text == protocol::to_string(static_cast<protocol::ErrorCode>(code)))
+            return code;
+    throw ParseError{from.line,
+                     fmt::format("\"fails_with\": \"{}\" is no error of Kafka's, such as "
+                                 "\"NOT_LEADER_OR_FOLLOWER\"",
+                                 from.text)};
+}
+
+}  // namespace
+
+void StepReader::site(const Located& from, Deed& deed) const {
+    deed.site = static_cast<Site>(index_of(site_words, from.find("name")->text));
+    const Located* rate = from.find("of_a_million");
+    deed.amount = rate == nullptr ? per_million : rate->integer;
+}
+
+void StepReader::changed(const Located& from, Deed& deed) const {
+    if (deed.verb != Verb::stop && deed.verb != Verb::kill && deed.verb != Verb::power)
+        throw ParseError{from.line, "\"with\" goes with \"stop\", \"kill\" or \"power\" only"};
+    config::BrokerOptions options = scenario_.cluster.broker;
+    for (const LocatedMember& one : from.members) {
+        const std::string text = option_text(one.value);
+        const Status status = config::set(options, one.key, text);
+        if (!status) throw ParseError{one.line, status.error().text};
+        deed.options.emplace(one.key, text);
+    }
+    if (const Status status = config::check(options); !status)
+        throw ParseError{from.line, status.error().text};
+}
+
 void StepReader::request(const Located& from, Deed& deed) const {
     const Located* stalls = from.find("stalls");
     const Located* resets = from.find("resets");
-    if ((stalls == nullptr) == (resets == nullptr))
-        throw ParseError{from.line, "\"on\": expected \"stalls\" or \"resets\""};
-    deed.kind = stalls != nullptr ? FaultKind::connection_stall : FaultKind::connection_reset;
-    deed.applied = index_of(point_words, (stalls != nullptr ? stalls : resets)->text) == 1;
+    const Located* fails = from.find("fails_with");
+    if ((stalls != nullptr) + (resets != nullptr) + (fails != nullptr) != 1)
+        throw ParseError{from.line, "\"on\": expected \"stalls\", \"resets\" or \"fails_with\""};
+    if (fails != nullptr) {
+        deed.kind = FaultKind::request_refused;
+        deed.error = error_named(*fails);
+        const std::string& api = from.find("api")->text;
+        if (api == "metadata" || api == "api_versions")
+            throw ParseError{fails->line,
+                             fmt::format("\"fails_with\": {} has no error of its own", api)};
+    } else {
+        deed.kind = stalls != nullptr ? FaultKind::connection_stall : FaultKind::connection_reset;
+        deed.applied = index_of(point_words, (stalls != nullptr ? stalls : resets)->text) == 1;
+    }
     deed.api = api_keys[index_of(api_words, from.find("api")->text)];
     if (const Located* nth = from.find("nth")) deed.nth = static_cast<std::uint32_t>(nth->integer);
     if (const Located* who = from.find("from")) deed.who = whos(*who);

@@ -15,7 +15,7 @@ namespace klamm::sim {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Verb>, 21> verbs{{
+constexpr std::array<std::pair<std::string_view, Verb>, 26> verbs{{
     {"name", Verb::name},
     {"kill", Verb::kill},
     {"kill_in_write", Verb::kill_in_write},
@@ -37,6 +37,11 @@ constexpr std::array<std::pair<std::string_view, Verb>, 21> verbs{{
     {"move_leader", Verb::move_leader},
     {"elect_unclean", Verb::elect_unclean},
     {"configure", Verb::configure},
+    {"site", Verb::site},
+    {"swizzle", Verb::swizzle},
+    {"stall_each", Verb::stall_each},
+    {"reuse", Verb::reuse},
+    {"last_copy", Verb::last_copy},
 }};
 
 constexpr std::array<std::pair<std::string_view, Step::When>, 5> whens{{
@@ -66,7 +71,11 @@ bool may_last(const Deed& deed) {
         case Verb::stall:
         case Verb::slow:
         case Verb::elect_unclean: return true;
-        case Verb::links: return true;
+        case Verb::links:
+        case Verb::site:
+        case Verb::swizzle:
+        case Verb::stall_each:
+        case Verb::reuse: return true;
         case Verb::on: return deed.kind == FaultKind::connection_stall;
         case Verb::disk: return disk_may_last(deed);
         case Verb::clock: return deed.kind == FaultKind::clock_drift;
@@ -135,6 +144,9 @@ Who StepReader::who(const Located& from) const {
             if (!names_.contains(found->name)) throw unknown();
             break;
         case Who::Role::broker: limit(scenario_.cluster.shards.size(), "brokers"); break;
+        case Who::Role::rack:
+            limit(std::min(scenario_.racks, scenario_.cluster.shards.size()), "racks");
+            break;
         case Who::Role::controller_n: limit(scenario_.cluster.controllers, "controllers"); break;
         case Who::Role::producer: limit(scenario_.workload.producers.size(), "producers"); break;
         case Who::Role::consumer: limit(scenario_.workload.consumers.size(), "consumers"); break;
@@ -301,10 +313,17 @@ Deed StepReader::deed(const Located& from, bool by_chance) {
                 deed.who = {who(*value.find("to"))};
                 deed.partition = partition(value);
                 break;
-            case Verb::elect_unclean: deed.partition = partition(value); break;
+            case Verb::elect_unclean:
+            case Verb::last_copy: deed.partition = partition(value); break;
+            case Verb::site: site(value, deed); break;
+            case Verb::reuse:
+                deed.who = {who(*value.find("address_of"))};
+                deed.other = {who(*value.find("by"))};
+                break;
             default: deed.who = whos(value); break;
         }
     }
+    if (const Located* options = from.find("with")) changed(*options, deed);
     if (const Located* answers = from.find("answers")) {
         if (deed.verb != Verb::kill)
             throw ParseError{answers->line, "\"answers\" goes with \"kill\" only"};
@@ -316,7 +335,8 @@ Deed StepReader::deed(const Located& from, bool by_chance) {
             throw ParseError{time->line, fmt::format("\"for\" has no meaning with \"{}\"",
                                                      what == nullptr ? "nothing" : what->key)};
         deed.lasting = lasting(*time, "for");
-    } else if (deed.verb == Verb::stall || (deed.verb == Verb::on && may_last(deed)) ||
+    } else if (deed.verb == Verb::stall || deed.verb == Verb::swizzle ||
+               deed.verb == Verb::stall_each || (deed.verb == Verb::on && may_last(deed)) ||
                (by_chance && may_last(deed) && deed.verb != Verb::elect_unclean)) {
         throw ParseError{from.line, "\"for\" is missing: expected how long it lasts"};
     }

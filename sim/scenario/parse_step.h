@@ -34,6 +34,8 @@ class StepReader {
     void disk(const Located& from, Deed& deed) const;
     void links(const Located& from, Deed& deed) const;
     void request(const Located& from, Deed& deed) const;
+    void site(const Located& from, Deed& deed) const;
+    void changed(const Located& from, Deed& deed) const;
     void clock(const Located& from, Deed& deed) const;
     void configure(const Located& from, Deed& deed) const;
     [[nodiscard]] Who who(const Located& from) const;

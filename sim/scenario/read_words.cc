@@ -63,7 +63,8 @@ std::optional<Who> read_who(std::string_view text) {
     for (const auto& [prefix, role] : {std::pair{std::string_view("broker-"), Who::Role::broker},
                                        {std::string_view("producer-"), Who::Role::producer},
                                        {std::string_view("consumer-"), Who::Role::consumer},
-                                       {std::string_view("controller-"), Who::Role::controller_n}})
+                                       {std::string_view("controller-"), Who::Role::controller_n},
+                                       {std::string_view("rack-"), Who::Role::rack}})
         if (text.starts_with(prefix)) return numbered(role, text.substr(prefix.size()));
     Who who;
     std::string_view word = text;

@@ -34,6 +34,7 @@ struct Who {
         controller,    // the metadata node; of a quorum the active one
         controllers,   // all of them
         controller_n,  // number: of a quorum, from 1
+        rack,          // number: all brokers of it, from 1
         producer,      // number: from 1
         consumer,
         clients,  // all of them
@@ -85,6 +86,11 @@ enum class Verb : std::uint8_t {
     move_leader,
     elect_unclean,
     configure,
+    site,
+    swizzle,
+    stall_each,
+    reuse,
+    last_copy,
 };
 
 /// What a step does.
@@ -105,7 +111,9 @@ struct Deed {
     DiskAim aim = {};                            // disk: which file
     std::int64_t amount = 0;                     // as FaultEvent
     std::int32_t partition = 0;                  // move_leader, elect_unclean
-    std::map<std::string, std::string> options;  // configure: of the topic
+    std::map<std::string, std::string> options;  // configure: of the topic; with: of the broker
+    Site site = Site::fetch_answered_short;      // site
+    std::int16_t error = 0;                      // on: the answer
 };
 
 struct Step {
@@ -157,6 +165,7 @@ struct Scenario {
     Moment goal_reached_by;
     Bug turned_red_by = Bug::acks_all_like_one;
     std::uint32_t brokers = 3;
+    std::size_t racks = 0;
     std::vector<env::ShardIndex> shards;  // by broker
     ClusterPlan cluster;
     WorkloadPlan workload;

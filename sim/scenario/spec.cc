@@ -89,9 +89,11 @@ constexpr std::array request_keys{
             "the connection stalls, for as long as `for` says: with the request, or its answer",
             false, nullptr, point_words},
     KeySpec{"resets", Form::choice, "the connection breaks", false, nullptr, point_words},
+    KeySpec{"fails_with", Form::text,
+            "it is not looked at, and answered with this error: NOT_LEADER_OR_FOLLOWER, …"},
 };
 constexpr ObjectSpec request_spec{
-    "a request", "One request, and what becomes of its connection: `stalls` or `resets`.",
+    "a request", "One request, and what becomes of it: `stalls`, `resets` or `fails_with`.",
     request_keys};
 
 constexpr ObjectSpec slow_spec{"a slow link", "All links of a broker.", slow_keys};
@@ -193,6 +195,32 @@ constexpr std::array elect_keys{
 constexpr ObjectSpec elect_spec{
     "an unclean election", "By an administrator, of a partition without a leader.", elect_keys};
 
+constexpr std::array site_keys{
+    KeySpec{"name", Form::choice, "what the code does there", true, nullptr, site_words},
+    KeySpec{"of_a_million",
+            Form::integer,
+            "in so many cases; in all if absent",
+            false,
+            nullptr,
+            {},
+            1,
+            1'000'000},
+};
+constexpr ObjectSpec site_spec{
+    "a site", "A place where the code may lawfully do what it rarely does.", site_keys};
+
+constexpr std::array reuse_keys{
+    KeySpec{"address_of", Form::who, "the broker that is killed", true},
+    KeySpec{"by", Form::who, "the broker that is found where it was", true},
+};
+constexpr ObjectSpec reuse_spec{"an address", "Until the one is back, the other has it.",
+                                reuse_keys};
+
+constexpr std::array copy_keys{
+    KeySpec{"partition", Form::integer, "0 if absent", false, nullptr, {}, 0, 63},
+};
+constexpr ObjectSpec copy_spec{"the last copy", "Of a partition.", copy_keys};
+
 #define KLAMM_DEED_KEYS                                                                            \
     KeySpec{"kill", Form::whos, "the process ends as by SIGKILL; its page cache lives on"},        \
         KeySpec{"answers",                                                                         \
@@ -229,6 +257,17 @@ constexpr ObjectSpec elect_spec{
                 &elect_spec},                                                                      \
         KeySpec{"configure", Form::options,                                                        \
                 "options of the topic, as an administrator sets them"},                            \
+        KeySpec{"with", Form::options,                                                             \
+                "of `stop`, `kill`, `power`: options that the broker has from its next start on"}, \
+        KeySpec{"site", Form::object, "the code does what it rarely does", false, &site_spec},     \
+        KeySpec{"swizzle", Form::whos,                                                             \
+                "cut off one after another, and back in another order, within `for`"},             \
+        KeySpec{"stall_each", Form::who,                                                           \
+                "each connection of a client stalls for a time of its own, `for` in the mean"},    \
+        KeySpec{"reuse", Form::object, "a broker's address goes to another", false, &reuse_spec},  \
+        KeySpec{"last_copy", Form::object,                                                         \
+                "disks are wiped until one good copy is left whose broker may lead", false,        \
+                &copy_spec},                                                                       \
         KeySpec {                                                                                  \
         "for", Form::duration, "how long it lasts; else until it is taken back, or the healing"    \
     }
@@ -288,6 +327,14 @@ constexpr std::array cluster_keys{
         nullptr,
         {},
         1},
+    KeySpec{"racks",
+            Form::integer,
+            "broker-1 stands in rack-1, broker-2 in rack-2, and so on around; none if absent",
+            false,
+            nullptr,
+            {},
+            1,
+            brokers_max},
     KeySpec{"partitions", Form::integer, "of topic trial; 1 if absent", false, nullptr, {}, 1, 64},
     KeySpec{"shards", Form::integer, "of each broker; 1 if absent", false, nullptr, {}, 1, 3},
     KeySpec{"eligible_leader_replicas", Form::flag, "KIP-966; true if absent"},

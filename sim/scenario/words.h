@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/base/maybe.h"
+
 namespace klamm::sim {
 
 using namespace std::string_view_literals;
@@ -93,6 +95,13 @@ inline constexpr std::array api_words{
 inline constexpr std::array<std::int16_t, api_words.size()> api_keys{0,  1,  2,  3,  18,
                                                                      22, 23, 56, 62, 63};
 inline constexpr std::array point_words{"before_it_is_applied"sv, "after_it_was_applied"sv};
+/// In the order of Site.
+inline constexpr std::array site_words{
+    "fetch_answered_short"sv, "follower_rests"sv, "produce_given_up"sv, "isr_shrinks_early"sv,
+    "segment_rolled_early"sv, "heartbeat_late"sv, "stop_unmarked"sv,    "line_gives_up"sv,
+    "partition_denied"sv,     "election_hasty"sv, "snapshot_early"sv,
+};
+static_assert(site_words.size() == site_count);
 inline constexpr std::array timer_words{"short"sv, "default"sv};
 inline constexpr std::array unsynced_words{"drawn"sv, "lost"sv, "torn"sv, "kept"sv};
 inline constexpr std::array journal_words{"posix"sv, "ordered"sv};

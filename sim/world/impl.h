@@ -57,6 +57,7 @@ struct Side {
 struct Connection {
     std::uint64_t key;
     std::uint16_t port;
+    std::uint32_t named = 0;  // the machine that was looked for; sides[1] is who had its address
     Side sides[2];
     Direction ways[2];  // ways[s] is what side s sends
     std::uint64_t window;
@@ -207,6 +208,7 @@ class World::Impl {
     std::map<std::pair<std::uint32_t, std::uint32_t>, LinkOptions> links_;
     std::set<std::pair<std::uint32_t, std::uint32_t>> cuts_;
     std::set<std::pair<std::uint32_t, std::uint32_t>> refused_;  // who connects, to whom
+    std::map<std::uint32_t, std::uint32_t> redirects_;           // whose address, who has it
     std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> link_stalls_;
     std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> link_busy_;  // narrow ones, until
 

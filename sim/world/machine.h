@@ -83,6 +83,7 @@ struct Machine {
     bool armed_only_writes = false;
     std::int64_t armed_keep = -1;
     std::int64_t armed_keep_bytes = -1;
+    Maybes maybes;             // what its code does rarely
     DamageReport doom_report;  // of the kill that waits for the end of its turn
 };
 

@@ -57,6 +57,7 @@ Shard::Shard(Machine& machine, Process& process, env::ShardIndex index, WorldObs
     take_draws(world_draws);
     turn_.plants = plants->any() ? plants : nullptr;
     turn_.facts = observer != nullptr ? this : nullptr;
+    turn_.maybes = &machine.maybes;
 }
 
 void Shard::take_draws(const Draws& world_draws) {

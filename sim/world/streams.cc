@@ -109,6 +109,7 @@ void World::Impl::connect(Machine& machine, Shard& shard, ConnectEffect& effect)
     Process& process = *machine.process;
     const std::string& host = effect.to.host;
     std::uint32_t target = machine.id.value;
+    std::uint32_t named = target;
     if (host != "localhost" && host != "127.0.0.1") {
         auto found = names_.find(host);
         if (found == names_.end()) {
@@ -119,7 +120,8 @@ void World::Impl::connect(Machine& machine, Shard& shard, ConnectEffect& effect)
             pending.event = env::Closed{effect.connection};
             return;
         }
-        target = found->second;
+        target = named = found->second;
+        if (const auto now = redirects_.find(target); now != redirects_.end()) target = now->second;
     }
     const auto index = static_cast<std::uint32_t>(connections_.size());
     auto made = std::make_unique<Connection>();
@@ -127,6 +129,7 @@ void World::Impl::connect(Machine& machine, Shard& shard, ConnectEffect& effect)
     made->key =
         fold64(fold64(machine.key, machines_[target]->key), fold64(process.incarnation, nth));
     made->port = effect.to.port;
+    made->named = named;
     const NetworkOptions& net = options_.network;
     made->window = static_cast<std::uint64_t>(draws_.between(
         static_cast<std::int64_t>(net.window_bytes_min),

@@ -248,6 +248,17 @@ void World::refuse(NodeId from, NodeId to, bool refused) {
     else
         impl_->refused_.erase({from.value, to.value});
 }
+void World::redirect(NodeId named, NodeId to) {
+    impl_->redirects_.erase(named.value);
+    if (named != to) impl_->redirects_.emplace(named.value, to.value);
+    std::vector<std::pair<std::uint64_t, NodeId>> lost;
+    for (const std::uint32_t index : impl_->live_connections_) {
+        const Connection& made = *impl_->connections_[index];
+        if (made.named == named.value && made.sides[1].machine != to.value)
+            lost.emplace_back(made.key, NodeId(made.sides[0].machine));
+    }
+    for (const auto& [key, side] : lost) half_open(key, side);
+}
 void World::cut(NodeId from, NodeId to) { impl_->cuts_.insert({from.value, to.value}); }
 void World::heal(NodeId from, NodeId to) {
     if (impl_->cuts_.erase({from.value, to.value}) > 0) impl_->release(from.value, to.value);

@@ -173,6 +173,9 @@ class World {
     [[nodiscard]] std::vector<ConnectionView> connections() const;
     /// Who listens at `to` turns away the connections that `from` makes.
     void refuse(NodeId from, NodeId to, bool refused);
+    /// Whoever connects to `named` reaches `to`, who has its address now, until it is `named`
+    /// again. Who has a connection to where the address was loses it.
+    void redirect(NodeId named, NodeId to);
     /// Freezes one connection in both directions for a time.
     void stall_connection(std::uint64_t key, Duration duration);
     /// Both sides lose the connection; bytes in flight are gone.
@@ -191,6 +194,8 @@ class World {
     /// The same for what the network and the disks do; processes that run keep their own draws.
     void perturb_surroundings(std::uint64_t salt);
     [[nodiscard]] Plants& plants();
+    /// What the code of this machine's processes may do though it is rare.
+    [[nodiscard]] Maybes& maybes(NodeId node);
     [[nodiscard]] const Draws& draws() const;
     [[nodiscard]] std::uint64_t hash() const;
     [[nodiscard]] std::uint64_t events() const;
