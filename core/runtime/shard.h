@@ -23,9 +23,12 @@ namespace klamm::runtime {
 
 /// Threads for what may wait for the disk, and for what may compute; of one runtime.
 struct Pools {
-    static constexpr std::size_t threads = 2;  // each
-    asio::thread_pool disk{threads};
-    asio::thread_pool compute{threads};
+    // Those of the disk wait and do not work: so many syncs of different files a file system takes into one commit of its
+    // journal, where two at a time made a broker with 50 partitions wait for 150 such commits, one after another.
+    static constexpr std::size_t disk_threads = 16;
+    static constexpr std::size_t compute_threads = 2;
+    asio::thread_pool disk{disk_threads};
+    asio::thread_pool compute{compute_threads};
 };
 
 class Shard;

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 import harness
-from harness import eventually
+from harness import ATTEMPT_SECONDS, SECONDS_MAX, eventually
 
 KLAMM = os.environ.get('KLAMM', str(harness.ROOT / 'build/release/klamm'))
 
@@ -33,7 +33,7 @@ class Process:
         return Path(stream.name).read_text()
 
     def await_line(self, wanted):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS_MAX
         while wanted not in self.text(self.out):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f'no line {wanted!r}:\n{self.text(self.out)}{self.text(self.err)}')
@@ -41,7 +41,7 @@ class Process:
 
     def end(self, which=signal.SIGTERM):
         self.process.send_signal(which)
-        status = self.process.wait(timeout=20)
+        status = self.process.wait(timeout=SECONDS_MAX)
         self.out.close()
         self.err.close()
         return status
@@ -49,7 +49,7 @@ class Process:
 
 def klamm(*words):
     """Runs the command; its status, and what it printed."""
-    done = subprocess.run([KLAMM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=70)
+    done = subprocess.run([KLAMM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS_MAX + 10)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -85,16 +85,16 @@ colour=red
             "klamm broker: server.properties: num.io.threads is an option of Kafka's that is not served yet; it does "
             'nothing', 'klamm broker: server.properties: colour is no option; it does nothing'])
         admin = AdminClient({'bootstrap.servers': f'127.0.0.1:{self.port}', 'log_level': 0})
-        self.assertEqual(list(admin.list_topics(timeout=10).brokers), [7])
+        self.assertEqual(list(admin.list_topics(timeout=SECONDS_MAX).brokers), [7])
         producer = Producer({'bootstrap.servers': f'127.0.0.1:{self.port}', 'log_level': 0})
         producer.produce('made', b'by being asked for')
-        self.assertEqual(producer.flush(20), 0)
-        self.assertEqual(len(admin.list_topics('made', timeout=10).topics['made'].partitions), 4)
+        self.assertEqual(producer.flush(SECONDS_MAX), 0)
+        self.assertEqual(len(admin.list_topics('made', timeout=SECONDS_MAX).topics['made'].partitions), 4)
         # A second one on the same directory is refused, whatever its ports.
         other = harness.free_ports(2)
         second = subprocess.run([KLAMM, 'broker', '--dir', f'{self.folder.name}/logs', '--set', 'node.id=7',
                                  '--listen', f'127.0.0.1:{other}'], stdin=subprocess.DEVNULL, capture_output=True,
-                                text=True, timeout=20)
+                                text=True, timeout=SECONDS_MAX)
         self.assertNotEqual(second.returncode, 0)
         self.assertNotIn('serving', second.stdout)
         self.assertIn('lock', second.stderr)
@@ -103,7 +103,7 @@ colour=red
         broker = self.start('server.properties')
         consumer = Consumer({'bootstrap.servers': f'127.0.0.1:{self.port}', 'group.id': 'none',
                              'log_level': 0})
-        self.assertEqual(len(consumer.list_topics('made', timeout=10).topics['made'].partitions), 4)
+        self.assertEqual(len(consumer.list_topics('made', timeout=SECONDS_MAX).topics['made'].partitions), 4)
         self.assertEqual(broker.end(), 0)
 
     def test_wrong_words(self):
@@ -127,11 +127,11 @@ class Administration(unittest.TestCase):
         cls.broker.await_line('serving on')
         cls.bootstrap = f'127.0.0.1:{port},127.0.0.1:{port + 1}'
         cls.admin = AdminClient({'bootstrap.servers': cls.bootstrap, 'log_level': 0})
-        eventually(lambda: cls.admin.list_topics(timeout=10).brokers, lambda seen: len(seen) == 3)
+        eventually(lambda: cls.admin.list_topics(timeout=ATTEMPT_SECONDS).brokers, lambda seen: len(seen) == 3)
 
     def result(self, futures):
         (future,) = futures.values()
-        return future.result(20)
+        return future.result(SECONDS_MAX)
 
     def create(self, topic, partitions):
         """Asked again while not all three brokers are there."""
@@ -145,7 +145,7 @@ class Administration(unittest.TestCase):
         eventually(ask, bool)
 
     def partitions(self, topic):
-        return self.admin.list_topics(topic, timeout=10).topics[topic].partitions
+        return self.admin.list_topics(topic, timeout=ATTEMPT_SECONDS).topics[topic].partitions
 
     def await_partitions(self, topic, count):
         seen = eventually(lambda: self.partitions(topic), lambda seen: len(seen) == count)
@@ -188,7 +188,7 @@ class Administration(unittest.TestCase):
         producer = Producer({'bootstrap.servers': self.bootstrap, 'log_level': 0})
         failed = []
         producer.produce('kept', os.urandom(20_000), callback=lambda error, _: failed.append(error))
-        producer.flush(20)
+        producer.flush(SECONDS_MAX)
         self.assertEqual(failed[0].name(), 'MSG_SIZE_TOO_LARGE')
         shown = self.result(self.admin.describe_configs([ConfigResource('broker', '2')]))
         self.assertEqual(shown['node.id'].value, '2')

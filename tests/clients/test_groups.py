@@ -10,9 +10,8 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from kafka import KafkaAdminClient, KafkaConsumer
 
-from harness import TOPIC, Broker, BrokerCase, die_with_parent, main
+from harness import SECONDS_MAX, TOPIC, Broker, BrokerCase, die_with_parent, main
 
-SECONDS_MAX = 30
 SETTINGS = ('group.initial.rebalance.delay.ms=200', 'group.min.session.timeout.ms=1000',
             'auto.create.topics.enable=false')
 

@@ -9,9 +9,7 @@ import time
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from harness import API_VERSIONS, FETCH, FIND_COORDINATOR, TOPIC, BrokerCase, call, eventually, main
-
-SECONDS_MAX = 15
+from harness import API_VERSIONS, FETCH, FIND_COORDINATOR, SECONDS_MAX, TOPIC, BrokerCase, call, eventually, main
 
 
 def producer(broker, **settings):

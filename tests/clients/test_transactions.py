@@ -13,9 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import harness
-from harness import main
+from harness import ATTEMPT_SECONDS, SECONDS_MAX, main
 
-SECONDS_MAX = 30
 SETTINGS = {'transaction.abort.timed.out.transaction.cleanup.interval.ms': 500, 'broker.session.timeout.ms': 2000,
             'broker.heartbeat.interval.ms': 300, 'transaction.state.log.num.partitions': 5,
             'offsets.topic.num.partitions': 5, 'group.initial.rebalance.delay.ms': 200,
@@ -64,17 +63,17 @@ class Cluster:
     def kill(self, node):
         process = self.processes.pop(node)
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=SECONDS_MAX)
 
     def wait(self, brokers):
         admin = AdminClient({'bootstrap.servers': self.bootstrap})
-        harness.eventually(lambda: len(admin.list_topics(timeout=5).brokers), lambda count: count == brokers)
+        harness.eventually(lambda: len(admin.list_topics(timeout=ATTEMPT_SECONDS).brokers), lambda count: count == brokers)
 
     def make(self, topic, partitions=3):
         admin = AdminClient({'bootstrap.servers': self.bootstrap})
         for future in admin.create_topics([NewTopic(topic, partitions, 3)]).values():
             future.result(timeout=SECONDS_MAX)
-        harness.eventually(lambda: admin.list_topics(topic, timeout=5).topics[topic].partitions,
+        harness.eventually(lambda: admin.list_topics(topic, timeout=ATTEMPT_SECONDS).topics[topic].partitions,
                            lambda rows: len(rows) == partitions and all(row.leader >= 0 for row in rows.values()))
 
 
@@ -177,7 +176,7 @@ class Transactions(harness.unittest.TestCase):
 
     def test_a_producer_that_goes_away_holds_nobody_back_for_longer_than_its_timeout(self):
         self.cluster.make('timeout')
-        gone = transactional(self.cluster, 'timeout', transaction_timeout_ms=1500)
+        gone = transactional(self.cluster, 'timeout', transaction_timeout_ms=6000)
         gone.begin_transaction()
         self.assertEqual(write(gone, 'timeout', ['gone'] * 3), [])
         after = transactional(self.cluster, 'timeout-after')
