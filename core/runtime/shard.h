@@ -23,8 +23,9 @@ namespace klamm::runtime {
 
 /// Threads for what may wait for the disk, and for what may compute; of one runtime.
 struct Pools {
-    // Those of the disk wait and do not work: so many syncs of different files a file system takes into one commit of its
-    // journal, where two at a time made a broker with 50 partitions wait for 150 such commits, one after another.
+    // Those of the disk wait and do not work: so many syncs of different files a file system takes
+    // into one commit of its journal, where two at a time made a broker with 50 partitions wait for
+    // 150 such commits, one after another.
     static constexpr std::size_t disk_threads = 16;
     static constexpr std::size_t compute_threads = 2;
     asio::thread_pool disk{disk_threads};
