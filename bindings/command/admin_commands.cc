@@ -4,28 +4,22 @@
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "core/client/admin_node.h"
-#include "core/runtime/runtime.h"
+#include "bindings/live/admin.h"
 
 namespace klamm::command {
 
 namespace {
 
-using client::AdminCall;
-using client::AdminResults;
 using protocol::ErrorCode;
 
 constexpr int refused_status = 1;
 constexpr int wrong_words_status = 2;
-constexpr std::int8_t topic_type = 2;
-constexpr std::int8_t broker_type = 4;
 
 constexpr std::string_view topics_usage =
     "usage: klamm topics --bootstrap-server HOST:PORT ACTION\n"
@@ -119,51 +113,27 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(std::string
     return pairs;
 }
 
-/// The command of one run: where it asks, and where it complains.
+int wrong_words(const Console& console, std::string_view name, std::string_view sentence) {
+    console.err(fmt::format("klamm {}: {}\n", name, sentence));
+    return wrong_words_status;
+}
+
+/// The command of one run: whom it asks, and where it complains.
 struct Session {
     std::string name;
-    std::vector<std::string> bootstrap;
+    live::Admin admin;
     const Console& console;
 
-    int wrong(std::string_view sentence) const {
-        console.err(fmt::format("klamm {}: {}\n", name, sentence));
-        return wrong_words_status;
-    }
-    int refused(std::string_view sentence) const {
-        console.err(fmt::format("klamm {}: {}\n", name, sentence));
+    int wrong(std::string_view sentence) const { return wrong_words(console, name, sentence); }
+    int refused(const live::Refusal& refusal) const {
+        console.err(fmt::format("klamm {}: {}\n", name, refusal.sentence));
         return refused_status;
     }
-    /// Asks one thing; nothing when there was no answer, which is told.
-    template <class Request>
-    std::optional<client::Reply> ask(const Request& request, BrokerId to = no_broker) const {
-        config::ClientOptions options;
-        options.client_id = "klamm-admin";
-        options.bootstrap_servers = bootstrap;
-        AdminResults results;
-        runtime::Runtime runtime;
-        runtime.add_node(
-            {.name = "admin",
-             .factory = [&](env::ShardIndex, env::ShardIndex) -> std::unique_ptr<env::Node> {
-                 return std::make_unique<client::AdminNode>(
-                     options, std::vector<AdminCall>{{request, to}}, seconds(60), results);
-             },
-             .shards = 1,
-             .root = "",
-             .facts = nullptr,
-             .log = {},
-             .seed = std::nullopt,
-             .attends = false});
-        const Status started = runtime.start();
-        const bool done = started.ok() && runtime.run() == 0 && results.replies.size() == 1;
-        if (done) return std::move(results.replies.front());
-        (void)refused(!started.ok() ? started.error().text : results.problem);
-        return std::nullopt;
+    /// What was asked for is done, or `excused` by what there was before.
+    int concluded(const live::Told<live::Void>& told, bool excused) const {
+        return told || excused ? 0 : refused(told.refusal());
     }
 };
-
-std::string reason(ErrorCode error, const protocol::NullableString& text) {
-    return text && !text->empty() ? std::string(*text) : std::string(protocol::to_string(error));
-}
 
 std::string ids_text(const std::vector<BrokerId>& ids) {
     std::string text;
@@ -171,256 +141,145 @@ std::string ids_text(const std::vector<BrokerId>& ids) {
     return text;
 }
 
-bool is_internal(std::string_view name) {
-    return name == "__consumer_offsets" || name == "__transaction_state";
-}
-
 int create_topic(const Session& session, const AdminOptions& options, const std::string& name) {
-    protocol::CreateTopicsRequest request;
-    request.timeout_ms = 30'000;
-    protocol::CreateTopicsRequestTopic topic;
+    live::NewTopic topic;
     topic.name = name;
-    topic.num_partitions = -1;
-    topic.replication_factor = -1;
     if (const auto text = options.value("--partitions");
-        text && !to_number(*text, topic.num_partitions))
+        text && !to_number(*text, topic.partitions))
         return session.wrong(fmt::format("--partitions: '{}' is not a number", *text));
     if (const auto text = options.value("--replication-factor");
-        text && !to_number(*text, topic.replication_factor))
+        text && !to_number(*text, topic.replication))
         return session.wrong(fmt::format("--replication-factor: '{}' is not a number", *text));
     if (const auto text = options.value("--replica-assignment")) {
-        std::int32_t index = 0;
         for (const std::string& replicas : split_at(*text, ',')) {
-            auto& assignment = topic.assignments.emplace_back();
-            assignment.partition_index = PartitionIndex(index++);
+            auto& row = topic.assignment.emplace_back();
             for (const std::string& id : split_at(replicas, ':')) {
                 std::int32_t number = 0;
                 if (!to_number(id, number))
                     return session.wrong(
                         fmt::format("--replica-assignment: '{}' is not a number", id));
-                assignment.broker_ids.push_back(BrokerId(number));
+                row.push_back(BrokerId(number));
             }
         }
     }
-    std::deque<std::pair<std::string, std::string>> kept;
     if (const auto found = options.values.find("--config"); found != options.values.end()) {
         for (const std::string& word : found->second) {
             const auto pairs = parse_pairs(word);
             if (!pairs.ok()) return session.wrong("--config " + pairs.error().text);
-            for (const auto& pair : *pairs) {
-                const auto& [key, value] = kept.emplace_back(pair);
-                topic.configs.push_back({.name = key, .value = value});
-            }
+            topic.configs.insert(topic.configs.end(), pairs->begin(), pairs->end());
         }
     }
-    request.topics.push_back(std::move(topic));
-    const auto reply = session.ask(request);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::CreateTopicsResponse>(*reply);
-    if (!response.ok() || response->topics.empty()) return session.refused("an answer is broken");
-    const auto& row = response->topics.front();
-    const bool there = row.error_code == ErrorCode::topic_already_exists;
-    if (row.error_code != ErrorCode::none && !(there && options.has("--if-not-exists")))
-        return session.refused(reason(row.error_code, row.error_message));
-    if (!there) session.console.out(fmt::format("Created topic {}.\n", name));
-    return 0;
+    const auto told = session.admin.create(topic);
+    const bool there = told.refusal().error == ErrorCode::topic_already_exists;
+    if (told) session.console.out(fmt::format("Created topic {}.\n", name));
+    return session.concluded(told, there && options.has("--if-not-exists"));
 }
 
 int list_topics(const Session& session, const AdminOptions& options) {
-    protocol::MetadataRequest request;
-    request.topics = std::nullopt;
-    request.allow_auto_topic_creation = false;
-    const auto reply = session.ask(request);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::MetadataResponse>(*reply);
-    if (!response.ok()) return session.refused("an answer is broken");
-    std::set<std::string> names;
-    for (const auto& topic : response->topics)
-        if (!(topic.is_internal && options.has("--exclude-internal")))
-            names.emplace(topic.name.value_or(""));
-    for (const std::string& name : names) session.console.out(name + "\n");
+    const auto names = session.admin.topics();
+    if (!names) return session.refused(names.refusal());
+    for (const std::string& name : *names)
+        if (!(live::is_internal_topic(name) && options.has("--exclude-internal")))
+            session.console.out(name + "\n");
     return 0;
-}
-
-/// What is set for the topic itself or for all, as kafka-topics.sh shows it.
-std::optional<std::string> configs_of(const Session& session, const std::string& name) {
-    protocol::DescribeConfigsRequest request;
-    request.resources.push_back(
-        {.resource_type = topic_type, .resource_name = name, .configuration_keys = std::nullopt});
-    const auto reply = session.ask(request);
-    if (!reply) return std::nullopt;
-    const auto response = client::decode_reply<protocol::DescribeConfigsResponse>(*reply);
-    if (!response.ok() || response->results.empty()) return std::string();
-    constexpr std::int8_t by_default = 5;
-    std::string text;
-    for (const auto& config : response->results.front().configs)
-        if (config.config_source != by_default)
-            text += fmt::format("{}{}={}", text.empty() ? "" : ",", config.name,
-                                config.value.value_or(""));
-    return text;
 }
 
 int describe_topics(const Session& session, const AdminOptions& options) {
     const auto wanted = options.value("--topic");
-    protocol::DescribeTopicPartitionsRequest request;
-    std::vector<std::string> names;
-    if (wanted) names = split_at(*wanted, ',');
-    for (const std::string& name : names) request.topics.push_back({.name = name});
-    std::string cursor;
+    const auto told =
+        session.admin.describe(wanted ? split_at(*wanted, ',') : std::vector<std::string>());
+    if (!told) return session.refused(told.refusal());
     std::string before;
-    for (;;) {
-        const auto reply = session.ask(request);
-        if (!reply) return refused_status;
-        const auto response =
-            client::decode_reply<protocol::DescribeTopicPartitionsResponse>(*reply);
-        if (!response.ok()) return session.refused("an answer is broken");
-        for (const auto& topic : response->topics) {
-            const std::string name(topic.name.value_or(""));
-            if (topic.error_code != ErrorCode::none)
-                return session.refused(
-                    fmt::format("{}: {}", name, protocol::to_string(topic.error_code)));
-            if (is_internal(name) && options.has("--exclude-internal")) continue;
-            if (name != std::exchange(before, name)) {
-                // Of a topic that goes over pages only those partitions are counted that are here.
-                const auto configs = configs_of(session, name);
-                if (!configs) return refused_status;
-                session.console.out(fmt::format(
-                    "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: "
-                    "{}\n",
-                    name, to_string(topic.topic_id), topic.partitions.size(),
-                    topic.partitions.empty() ? 0 : topic.partitions.front().replica_nodes.size(),
-                    *configs));
-            }
-            for (const auto& partition : topic.partitions)
-                session.console.out(fmt::format(
-                    "\tTopic: {}\tPartition: {}\tLeader: {}\tReplicas: {}\tIsr: {}\tElr: "
-                    "{}\tLastKnownElr: {}\n",
-                    name, partition.partition_index.value,
-                    partition.leader_id == no_broker ? "none"
-                                                     : std::to_string(partition.leader_id.value),
-                    ids_text(partition.replica_nodes), ids_text(partition.isr_nodes),
-                    ids_text(partition.eligible_leader_replicas.value_or(std::vector<BrokerId>())),
-                    ids_text(partition.last_known_elr.value_or(std::vector<BrokerId>()))));
+    for (const live::TopicInfo& topic : *told) {
+        if (topic.internal && options.has("--exclude-internal")) continue;
+        if (topic.name != std::exchange(before, topic.name)) {
+            // What is set for the topic itself or for all, as kafka-topics.sh shows it.
+            const auto configs = session.admin.configs({live::ConfigOwner::topic, topic.name});
+            if (!configs && configs.refusal().error == ErrorCode::none)
+                return session.refused(configs.refusal());
+            std::string set;
+            if (configs)
+                for (const live::ConfigInfo& one : *configs)
+                    if (one.source != live::config_source_default)
+                        set += fmt::format("{}{}={}", set.empty() ? "" : ",", one.name,
+                                           one.value.value_or(""));
+            // Of a topic that goes over pages only those partitions are counted that are here.
+            session.console.out(fmt::format(
+                "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {}\tConfigs: {}\n",
+                topic.name, topic.id, topic.partitions.size(),
+                topic.partitions.empty() ? 0 : topic.partitions.front().replicas.size(), set));
         }
-        if (!response->next_cursor) return 0;
-        cursor = response->next_cursor->topic_name;
-        request.cursor.emplace();
-        request.cursor->topic_name = cursor;
-        request.cursor->partition_index = response->next_cursor->partition_index;
+        for (const live::PartitionInfo& one : topic.partitions)
+            session.console.out(
+                fmt::format("\tTopic: {}\tPartition: {}\tLeader: {}\tReplicas: {}\tIsr: {}\tElr: "
+                            "{}\tLastKnownElr: {}\n",
+                            topic.name, one.partition,
+                            one.leader == no_broker ? "none" : std::to_string(one.leader.value),
+                            ids_text(one.replicas), ids_text(one.isr), ids_text(one.elr),
+                            ids_text(one.last_known_elr)));
     }
+    return 0;
 }
 
 int alter_topic(const Session& session, const AdminOptions& options, const std::string& name) {
-    protocol::CreatePartitionsRequest request;
-    request.timeout_ms = 30'000;
     std::int32_t count = 0;
     const auto text = options.value("--partitions");
     if (!text || !to_number(*text, count))
         return session.wrong("--alter needs --partitions with a number");
-    request.topics.push_back({.name = name, .count = count, .assignments = std::nullopt});
-    const auto reply = session.ask(request);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::CreatePartitionsResponse>(*reply);
-    if (!response.ok() || response->results.empty()) return session.refused("an answer is broken");
-    const auto& row = response->results.front();
-    const bool gone = row.error_code == ErrorCode::unknown_topic_or_partition;
-    if (row.error_code != ErrorCode::none && !(gone && options.has("--if-exists")))
-        return session.refused(reason(row.error_code, row.error_message));
-    return 0;
+    const auto told = session.admin.add_partitions(name, count);
+    const bool gone = told.refusal().error == ErrorCode::unknown_topic_or_partition;
+    return session.concluded(told, gone && options.has("--if-exists"));
 }
 
 int delete_topic(const Session& session, const AdminOptions& options, const std::string& name) {
-    protocol::DeleteTopicsRequest request;
-    request.timeout_ms = 30'000;
-    request.topics.push_back({.name = name, .topic_id = {}});
-    const auto reply = session.ask(request);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::DeleteTopicsResponse>(*reply);
-    if (!response.ok() || response->responses.empty())
-        return session.refused("an answer is broken");
-    const auto& row = response->responses.front();
-    const bool gone = row.error_code == ErrorCode::unknown_topic_or_partition;
-    if (row.error_code != ErrorCode::none && !(gone && options.has("--if-exists")))
-        return session.refused(reason(row.error_code, row.error_message));
-    return 0;
+    const auto told = session.admin.remove(name);
+    const bool gone = told.refusal().error == ErrorCode::unknown_topic_or_partition;
+    return session.concluded(told, gone && options.has("--if-exists"));
 }
 
-int describe_configs(const Session& session, const AdminOptions& options, std::int8_t type,
-                     const std::string& name, BrokerId to) {
-    protocol::DescribeConfigsRequest request;
-    request.include_synonyms = true;
-    request.resources.push_back(
-        {.resource_type = type, .resource_name = name, .configuration_keys = std::nullopt});
-    const auto reply = session.ask(request, to);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::DescribeConfigsResponse>(*reply);
-    if (!response.ok() || response->results.empty()) return session.refused("an answer is broken");
-    const auto& result = response->results.front();
-    if (result.error_code != ErrorCode::none)
-        return session.refused(reason(result.error_code, result.error_message));
-    constexpr const char* sources[] = {"UNKNOWN",
-                                       "DYNAMIC_TOPIC_CONFIG",
-                                       "DYNAMIC_BROKER_CONFIG",
-                                       "DYNAMIC_DEFAULT_BROKER_CONFIG",
-                                       "STATIC_BROKER_CONFIG",
-                                       "DEFAULT_CONFIG"};
-    const auto source = [&](std::int8_t number) {
-        return number >= 0 && number <= 5 ? sources[number] : sources[0];
-    };
+int describe_configs(const Session& session, const AdminOptions& options,
+                     const live::ConfigOwner& owner) {
+    const auto told = session.admin.configs(owner);
+    if (!told) return session.refused(told.refusal());
     const bool all = options.has("--all");
+    const bool of_topic = owner.type == live::ConfigOwner::topic;
     // What is set for this one itself: topics, all brokers, one broker.
-    const std::int8_t own = type == topic_type ? 1 : name.empty() ? 3 : 2;
+    const std::int8_t own = of_topic ? live::config_source_topic : owner.name.empty() ? 3 : 2;
     session.console.out(fmt::format("{} configs for {} {} are:\n", all ? "All" : "Dynamic",
-                                    type == topic_type ? "topic"
-                                    : name.empty()     ? "brokers"
-                                                       : "broker",
-                                    name.empty() ? "in the cluster" : name));
-    for (const auto& config : result.configs) {
-        if (!all && config.config_source != own) continue;
+                                    of_topic             ? "topic"
+                                    : owner.name.empty() ? "brokers"
+                                                         : "broker",
+                                    owner.name.empty() ? "in the cluster" : owner.name));
+    for (const live::ConfigInfo& config : *told) {
+        if (!all && config.source != own) continue;
         std::string synonyms;
         for (const auto& synonym : config.synonyms)
-            synonyms +=
-                fmt::format("{}{}:{}={}", synonyms.empty() ? "" : ", ", source(synonym.source),
-                            synonym.name, synonym.value.value_or("null"));
+            synonyms += fmt::format("{}{}:{}={}", synonyms.empty() ? "" : ", ",
+                                    live::config_source_name(synonym.source), synonym.name,
+                                    synonym.value.value_or("null"));
         session.console.out(fmt::format("  {}={} sensitive={} synonyms={{{}}}\n", config.name,
-                                        config.value.value_or("null"), config.is_sensitive,
-                                        synonyms));
+                                        config.value.value_or("null"), config.sensitive, synonyms));
     }
     return 0;
 }
 
-int alter_configs(const Session& session, const AdminOptions& options, std::int8_t type,
-                  const std::string& name, BrokerId to) {
-    constexpr std::int8_t set = 0;
-    constexpr std::int8_t remove = 1;
-    protocol::IncrementalAlterConfigsRequest request;
-    request.resources.push_back({.resource_type = type, .resource_name = name, .configs = {}});
-    auto& configs = request.resources.front().configs;
-    std::vector<std::pair<std::string, std::string>> added;
-    std::vector<std::string> deleted;
+int alter_configs(const Session& session, const AdminOptions& options,
+                  const live::ConfigOwner& owner) {
+    std::vector<std::pair<std::string, std::optional<std::string>>> changes;
     if (const auto text = options.value("--add-config")) {
-        auto pairs = parse_pairs(*text);
+        const auto pairs = parse_pairs(*text);
         if (!pairs.ok()) return session.wrong("--add-config " + pairs.error().text);
-        added = std::move(*pairs);
+        changes.insert(changes.end(), pairs->begin(), pairs->end());
     }
-    if (const auto text = options.value("--delete-config")) deleted = split_at(*text, ',');
-    for (const auto& [key, value] : added)
-        configs.push_back({.name = key, .config_operation = set, .value = value});
-    for (const std::string& key : deleted)
-        configs.push_back({.name = key, .config_operation = remove, .value = std::nullopt});
-    if (configs.empty()) return session.wrong("--alter needs --add-config or --delete-config");
-    const auto reply = session.ask(request, to);
-    if (!reply) return refused_status;
-    const auto response = client::decode_reply<protocol::IncrementalAlterConfigsResponse>(*reply);
-    if (!response.ok() || response->responses.empty())
-        return session.refused("an answer is broken");
-    const auto& row = response->responses.front();
-    if (row.error_code != ErrorCode::none)
-        return session.refused(reason(row.error_code, row.error_message));
-    session.console.out(fmt::format("Completed updating config for {} {}.\n",
-                                    type == topic_type ? "topic" : "broker",
-                                    name.empty() ? "in the cluster" : name));
-    return 0;
+    if (const auto text = options.value("--delete-config"))
+        for (const std::string& key : split_at(*text, ',')) changes.emplace_back(key, std::nullopt);
+    if (changes.empty()) return session.wrong("--alter needs --add-config or --delete-config");
+    const auto told = session.admin.set_configs(owner, changes);
+    if (told)
+        session.console.out(fmt::format("Completed updating config for {} {}.\n",
+                                        owner.type == live::ConfigOwner::topic ? "topic" : "broker",
+                                        owner.name.empty() ? "in the cluster" : owner.name));
+    return session.concluded(told, false);
 }
 
 bool wants_help(Words words) {
@@ -440,9 +299,9 @@ int topics_command(Words words, const Console& console) {
                                        "--replication-factor", "--replica-assignment", "--config"},
                                       {"--create", "--list", "--describe", "--alter", "--delete",
                                        "--if-not-exists", "--if-exists", "--exclude-internal"});
-    Session session{"topics", {}, console};
-    if (!options.ok()) return session.wrong(options.error().text);
-    session.bootstrap = split_at(*options->value("--bootstrap-server"), ',');
+    if (!options.ok()) return wrong_words(console, "topics", options.error().text);
+    const Session session{
+        "topics", live::Admin(split_at(*options->value("--bootstrap-server"), ',')), console};
     const int actions = options->has("--create") + options->has("--list") +
                         options->has("--describe") + options->has("--alter") +
                         options->has("--delete");
@@ -466,27 +325,27 @@ int configs_command(Words words, const Console& console) {
         words,
         {"--bootstrap-server", "--entity-type", "--entity-name", "--add-config", "--delete-config"},
         {"--describe", "--alter", "--entity-default", "--all"});
-    Session session{"configs", {}, console};
-    if (!options.ok()) return session.wrong(options.error().text);
-    session.bootstrap = split_at(*options->value("--bootstrap-server"), ',');
+    if (!options.ok()) return wrong_words(console, "configs", options.error().text);
+    const Session session{
+        "configs", live::Admin(split_at(*options->value("--bootstrap-server"), ',')), console};
     const auto kind = options->value("--entity-type");
     if (!kind || (*kind != "topics" && *kind != "brokers"))
         return session.wrong("--entity-type topics or brokers is needed");
-    const std::int8_t type = *kind == "topics" ? topic_type : broker_type;
+    live::ConfigOwner owner;
+    owner.type = *kind == "topics" ? live::ConfigOwner::topic : live::ConfigOwner::broker;
     const auto named = options->value("--entity-name");
     if (named.has_value() == options->has("--entity-default"))
         return session.wrong("--entity-name or --entity-default is needed");
-    const std::string name = named.value_or("");
-    BrokerId to = no_broker;  // a broker's own are asked of itself
-    if (type == broker_type && named) {
+    owner.name = named.value_or("");
+    if (owner.type == live::ConfigOwner::broker && named) {
         std::int32_t id = 0;
-        if (!to_number(name, id)) return session.wrong("--entity-name of a broker is its id");
-        to = BrokerId(id);
+        if (!to_number(owner.name, id)) return session.wrong("--entity-name of a broker is its id");
+        owner.asked = BrokerId(id);
     }
     if (options->has("--describe") == options->has("--alter"))
         return session.wrong("--describe or --alter is needed");
-    return options->has("--describe") ? describe_configs(session, *options, type, name, to)
-                                      : alter_configs(session, *options, type, name, to);
+    return options->has("--describe") ? describe_configs(session, *options, owner)
+                                      : alter_configs(session, *options, owner);
 }
 
 }  // namespace klamm::command

@@ -58,6 +58,9 @@ constexpr std::string_view help =
     "\n"
     "The real world:\n"
     "  broker ...              the same node on real sockets; see klamm broker --help\n"
+    "  record --bootstrap HOST:PORT ...\n"
+    "                          a workload against a live cluster, its history and a verdict; see\n"
+    "                          klamm record --help\n"
     "  topics ... | configs ...    an administrator's client; see klamm topics --help\n"
     "  dump-log [--json] [--records] FILE...\n"
     "                          what stands in files of a log directory, as kafka-dump-log has it\n"
@@ -71,7 +74,7 @@ int contract_command(Words words, const Console& console) {
     return 0;
 }
 
-constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 11> commands{{
+constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>, 12> commands{{
     {"sim", sim_command},
     {"replay", replay_command},
     {"shrink", shrink_command},
@@ -83,6 +86,7 @@ constexpr std::array<std::pair<std::string_view, int (*)(Words, const Console&)>
     {"scenario", scenario_command},
     {"contract", contract_command},
     {"distance", distance_command},
+    {"record", record_command},
 }};
 
 }  // namespace
@@ -111,7 +115,7 @@ int run_command(std::span<const std::string_view> words, const Console& console)
     for (const auto& [known, run] : commands) {
         if (known != name) continue;
         if (rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h") && name != "check" &&
-            name != "distance") {
+            name != "distance" && name != "record") {
             console.out(help);
             return 0;
         }

@@ -38,6 +38,7 @@ int why_command(Words words, const Console& console);
 int scenario_command(Words words, const Console& console);
 int dump_log_command(Words words, const Console& console);
 int distance_command(Words words, const Console& console);
+int record_command(Words words, const Console& console);
 
 /// The plan that a token names, of either kind.
 Result<sim::RunPlan> plan_of_token(std::string_view token);

@@ -42,8 +42,9 @@ int main(int argc, char** argv) {
     console.progress = ::isatty(STDERR_FILENO) == 1;
     console.colour = wants_colour();
     console.interrupted = [] { return interrupts > 0; };
-    const bool searches = !words.empty() && (words[0] == "swarm" || words[0] == "zoo" ||
-                                             words[0] == "shrink" || words[0] == "why");
+    const bool searches =
+        !words.empty() && (words[0] == "swarm" || words[0] == "zoo" || words[0] == "shrink" ||
+                           words[0] == "why" || words[0] == "record");
     if (searches) {
         struct sigaction action {};
         action.sa_handler = on_interrupt;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bindings/python/driven_world.h"
+#include "bindings/python/live.h"
 #include "bindings/python/rules.h"
 #include "bindings/python/runs.h"
 #include "bindings/python/trouble.h"
@@ -23,11 +24,16 @@ void pulse() {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
-/// An assertion outside of any node's turn: the harness is wrong. The interpreter lives on.
+/// The same, while the interpreter is let go for other threads.
+void pulse_without_lock() {
+    const py::gil_scoped_acquire lock;
+    pulse();
+}
+
+/// An assertion outside of any simulated node's turn. The interpreter lives on.
 void throw_trouble(const AssertionPlace& place) {
-    throw Trouble("AssertionFailed", std::string("an assertion failed in the harness: ") +
-                                         place.condition + " (" + place.file + ":" +
-                                         std::to_string(place.line) + ")");
+    throw Trouble("AssertionFailed", std::string("an assertion failed: ") + place.condition + " (" +
+                                         place.file + ":" + std::to_string(place.line) + ")");
 }
 
 py::bytes bytes_of(const Bytes& bytes) {
@@ -160,6 +166,99 @@ void define_runs(py::module_& module) {
     module.def("judge_operations", &judge_operations);
 }
 
+using Unlocked = py::call_guard<py::gil_scoped_release>;
+
+/// What came of an order, as a tuple: outcome, error, offset; records of a poll; positions.
+py::object wait_for(live::Mailbox& mailbox, std::uint64_t id, double seconds) {
+    std::optional<live::Done> done;
+    {
+        const py::gil_scoped_release others;
+        done = await(mailbox, id, seconds, pulse_without_lock);
+    }
+    if (!done.has_value()) return py::none();
+    constexpr const char* outcomes[] = {"ok", "failed", "unknown"};
+    py::list records;
+    for (const live::TakenRecord& one : done->records)
+        records.append(
+            py::make_tuple(one.at.topic, one.at.partition, one.offset.value, one.timestamp.value,
+                           one.key.has_value() ? py::object(bytes_of(*one.key)) : py::none(),
+                           bytes_of(one.value)));
+    py::dict positions;
+    for (const auto& [at, offset] : done->positions)
+        positions[py::make_tuple(at.topic, at.partition)] = offset.value;
+    return py::make_tuple(outcomes[static_cast<std::size_t>(done->outcome)],
+                          protocol::to_string(done->error), done->offset.value, records, positions);
+}
+
+void define_live(py::module_& module) {
+    module.def(
+        "administer",
+        [](const std::vector<std::string>& bootstrap, double seconds, const std::string& what,
+           const std::string& arguments) {
+            return administer(bootstrap, seconds, what, arguments, pulse_without_lock);
+        },
+        Unlocked());
+    py::class_<live::LiveProducer>(module, "LiveProducer")
+        .def(py::init(&make_producer))
+        .def("send",
+             [](live::LiveProducer& producer, const std::string& topic, std::int32_t partition,
+                const std::optional<py::bytes>& key, const py::bytes& value) {
+                 std::optional<Bytes> owned;
+                 if (key.has_value()) owned = bytes_from(*key);
+                 return producer.send({topic, partition}, std::move(owned), bytes_from(value));
+             })
+        .def("flush", &live::LiveProducer::flush)
+        .def("wait", [](live::LiveProducer& producer, std::uint64_t id,
+                        double seconds) { return wait_for(producer.mailbox(), id, seconds); })
+        .def("forget",
+             [](live::LiveProducer& producer, std::uint64_t id) { producer.mailbox().forget(id); });
+    py::class_<live::LiveConsumer>(module, "LiveConsumer")
+        .def(py::init([](const std::vector<std::string>& bootstrap, const LiveOptions& options,
+                         const std::vector<std::pair<std::string, std::int32_t>>& assigned,
+                         const std::string& begin) {
+            std::vector<live::TopicAt> all;
+            for (const auto& [topic, partition] : assigned) all.push_back({topic, partition});
+            return make_consumer(bootstrap, options, all, begin);
+        }))
+        .def("poll",
+             [](live::LiveConsumer& consumer, double seconds, std::size_t records_max) {
+                 const auto patience = nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+                 return consumer.poll(patience, records_max);
+             })
+        .def("seek",
+             [](live::LiveConsumer& consumer, const std::string& topic, std::int32_t partition,
+                std::int64_t offset) {
+                 return consumer.seek({topic, partition}, Offset(offset));
+             })
+        .def("seek_to_end",
+             [](live::LiveConsumer& consumer, const std::string& topic, std::int32_t partition,
+                bool earliest) {
+                 return consumer.seek({topic, partition}, earliest ? config::OffsetReset::earliest
+                                                                   : config::OffsetReset::latest);
+             })
+        .def("ask_offset",
+             [](live::LiveConsumer& consumer, const std::string& topic, std::int32_t partition,
+                std::int64_t time) {
+                 return consumer.ask_offset({topic, partition}, Timestamp(time));
+             })
+        .def("ask_positions", &live::LiveConsumer::ask_positions)
+        .def("wait", [](live::LiveConsumer& consumer, std::uint64_t id, double seconds) {
+            return wait_for(consumer.mailbox(), id, seconds);
+        });
+    py::class_<live::Recorder>(module, "Recorder")
+        .def(py::init([](const std::vector<std::string>& bootstrap, const std::string& workload,
+                         double length, const std::string& topic, std::int16_t replication,
+                         double patience) {
+            const py::gil_scoped_release others;
+            return begin_recording(bootstrap, workload, length, topic, replication, patience,
+                                   pulse_without_lock);
+        }))
+        .def_property_readonly("topic", &live::Recorder::topic)
+        .def_property_readonly("running", &live::Recorder::running)
+        .def("stop_early", &live::Recorder::stop_early)
+        .def("finish", &finish_recording, Unlocked());
+}
+
 void define_rules(py::module_& module) {
     py::class_<LeaderRules>(module, "LeaderRules")
         .def(py::init([](const std::vector<std::int32_t>& replicas,
@@ -197,5 +296,6 @@ PYBIND11_MODULE(_klamm, module) {
     });
     define_world(module);
     define_runs(module);
+    define_live(module);
     define_rules(module);
 }

@@ -285,6 +285,22 @@ std::string first_difference(const Side& one, const Side& other) {
                        found->one, found->other);
 }
 
+json document_of(const std::vector<checkers::Violation>& found, const checkers::Totals& totals) {
+    json violations = json::array();
+    for (const checkers::Violation& one : found)
+        violations.push_back({{"code", to_string(one.code)}, {"sentence", one.sentence}});
+    return {{"violations", violations},
+            {"totals",
+             {{"events", totals.events},
+              {"sends", totals.sends},
+              {"acknowledged", totals.acknowledged},
+              {"polls", totals.polls},
+              {"records_read", totals.records_read},
+              {"stale", totals.stale},
+              {"duplicates", totals.duplicates},
+              {"violations", totals.violations}}}};
+}
+
 std::string judge_log(const std::string& lines, bool idempotent, bool strict) {
     checkers::Options rules;
     rules.idempotent = idempotent;
@@ -296,21 +312,7 @@ std::string judge_log(const std::string& lines, bool idempotent, bool strict) {
         checker.feed(event);
     }));
     checker.finish(time);
-    json violations = json::array();
-    for (const checkers::Violation& one : checker.violations())
-        violations.push_back({{"code", to_string(one.code)}, {"sentence", one.sentence}});
-    const checkers::Totals& totals = checker.totals();
-    return json{{"violations", violations},
-                {"totals",
-                 {{"events", totals.events},
-                  {"sends", totals.sends},
-                  {"acknowledged", totals.acknowledged},
-                  {"polls", totals.polls},
-                  {"records_read", totals.records_read},
-                  {"stale", totals.stale},
-                  {"duplicates", totals.duplicates},
-                  {"violations", totals.violations}}}}
-        .dump();
+    return document_of(checker.violations(), checker.totals()).dump();
 }
 
 std::string judge_operations(const std::string& lines, const std::string& model) {

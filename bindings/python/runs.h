@@ -11,8 +11,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include "checkers/log_checker.h"
 
 namespace klamm::python {
 
@@ -53,7 +56,11 @@ struct Side {
 };
 std::string first_difference(const Side& one, const Side& other);
 
-/// Judges a history in JSON lines (checkers/FORMAT.md). A document: "violations", "totals".
+/// What the log checker found: "violations", "totals".
+nlohmann::json document_of(const std::vector<checkers::Violation>& found,
+                           const checkers::Totals& totals);
+
+/// Judges a history in JSON lines (checkers/FORMAT.md). Gives such a document.
 std::string judge_log(const std::string& lines, bool idempotent, bool strict);
 
 /// Judges operations on named objects (JSON lines) by "register", "kv", "queue" or "set".

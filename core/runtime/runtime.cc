@@ -139,6 +139,12 @@ class Runtime::World {
         [[maybe_unused]] const ssize_t n = ::write(stop_event_, &one, sizeof one);
     }
 
+    void post(NodeHandle node, env::Mail mail) {
+        KLAMM_ASSERT(started_);
+        rows_[static_cast<std::size_t>(node)].host->shards.front()->post(
+            env::MailArrived{0, std::move(mail)});
+    }
+
     std::optional<int> status(NodeHandle node) const {
         const std::lock_guard lock(mutex_);
         const Row& row = rows_[static_cast<std::size_t>(node)];
@@ -208,6 +214,7 @@ NodeHandle Runtime::add_node(NodeSpec spec) { return world_->add_node(std::move(
 Status Runtime::start() { return world_->start(); }
 int Runtime::run() { return world_->run(); }
 void Runtime::ask_stop() { world_->ask_stop(); }
+void Runtime::post(NodeHandle node, env::Mail mail) { world_->post(node, std::move(mail)); }
 std::optional<int> Runtime::status(NodeHandle node) const { return world_->status(node); }
 
 }  // namespace klamm::runtime

@@ -74,6 +74,11 @@ class Runtime {
     /// called from any thread and from a signal handler.
     void ask_stop();
 
+    /// Hands a node something from outside of the world: MailArrived, as from its first shard,
+    /// after what was posted before. Dropped when the node has stopped. After start(), from any
+    /// thread.
+    void post(NodeHandle node, env::Mail mail);
+
     /// The status that the node stopped with, or nothing while it runs. From any thread.
     [[nodiscard]] std::optional<int> status(NodeHandle node) const;
 

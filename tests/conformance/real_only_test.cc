@@ -386,3 +386,32 @@ TEST_CASE("real: two processes cannot hold one lock") {
     CHECK(two.lines() == Lines{"locked", "turn over"});
     CHECK(three.lines() == Lines{"ok", "turn over"});
 }
+
+TEST_CASE("real: what is posted from outside arrives in order, and not once the node has stopped") {
+    struct Word final : env::Parcel {
+        explicit Word(std::string given) : text(std::move(given)) {}
+        std::string text;
+        [[nodiscard]] std::uint64_t digest() const override { return 0; }
+    };
+    Script script;
+    script.mail = [](Env& env, env::MailArrived& mail, Recorder& r) {
+        const std::string& text = static_cast<const Word&>(*mail.mail).text;
+        r.note(text);
+        if (text == "stop") env.stop(3);
+    };
+    Recorder record([] {});
+    runtime::Runtime runtime;
+    runtime::NodeSpec spec;
+    spec.factory = [&record, script](env::ShardIndex, env::ShardIndex) {
+        return std::make_unique<ScriptedNode>(script, record);
+    };
+    const runtime::NodeHandle node = runtime.add_node(std::move(spec));
+    REQUIRE(runtime.start().ok());
+    Lines posted;
+    for (int i = 0; i < 100; ++i) posted.push_back(std::to_string(i));
+    posted.push_back("stop");
+    for (const std::string& text : posted) runtime.post(node, std::make_unique<Word>(text));
+    CHECK(runtime.run() == 3);
+    runtime.post(node, std::make_unique<Word>("too late"));
+    CHECK(record.lines() == posted);
+}

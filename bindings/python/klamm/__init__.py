@@ -8,15 +8,18 @@
     world.crash(world.leader("orders", 0)); world.run(seconds=5)
     world.power_loss("all"); world.heal(); world.verdict().raise_if_red()
 
-Start with World, Scenario, storm and sweep. All errors are klamm.Error.
+Start with World, Scenario, storm and sweep; for real clusters with connect and record. All errors are klamm.Error.
 """
 import json as _json
 
 from . import _klamm, rules
+from ._brokers import Brokers
 from ._checks import Judgement, check_linearizability, check_log
 from ._clients import Consumer, Pending, Producer, Record
-from ._errors import (AssertionFailed, Died, Error, Missed, NotDeterministic, NotYet, PollFailed, Red, Refused, SendFailed,
-                      SendUnknown, WorldOver)
+from ._errors import (AssertionFailed, ClusterRefused, Died, Error, Missed, NotDeterministic, NotYet, PollFailed, Red, Refused,
+                      SendFailed, SendUnknown, WorldOver)
+from ._live import Cluster, LiveConsumer, LivePending, LiveProducer, connect
+from ._record import Recording, record
 from ._runs import Report, Run, Runs, Scenario, Shrunk, Sweep, replay, storm, sweep
 from ._words import (clock, configure, crash, crash_in_write, disk, elect_unclean, links, mend, move_leader, on, partition,
                      pause, power_loss, reset, resume, slow, start, stop, wipe)

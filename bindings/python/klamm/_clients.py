@@ -34,12 +34,14 @@ def murmur2(data: bytes) -> int:
 
 
 class Record:
-    """A record as it was read: partition, offset, key (bytes or None), value (bytes), timestamp (milliseconds since 1970)."""
+    """A record as it was read: topic, partition, offset, key (bytes or None), value (bytes), timestamp (milliseconds since
+    1970)."""
 
-    __slots__ = ("partition", "offset", "key", "value", "timestamp")
+    __slots__ = ("topic", "partition", "offset", "key", "value", "timestamp")
 
-    def __init__(self, partition, offset, key, value, timestamp):
+    def __init__(self, partition, offset, key, value, timestamp, topic):
         self.partition, self.offset, self.key, self.value, self.timestamp = partition, offset, key, value, timestamp
+        self.topic = topic
 
     def __repr__(self):
         return f"Record(partition={self.partition}, offset={self.offset}, key={self.key!r}, value={self.value!r})"
@@ -151,7 +153,7 @@ class Consumer:
                 raise NotYet(f"{self.name} has no answer from {world.topic}-{which}")
             error, reset, _, _, _, records = found
             if records:
-                return [Record(which, offset, key, value, timestamp) for offset, timestamp, key, value in records]
+                return [Record(which, offset, key, value, timestamp, world.topic) for offset, timestamp, key, value in records]
             if error == "NONE" and not reset and partition is None and self._turn % world.partitions:
                 continue
         if error not in (None, "NONE", "OFFSET_OUT_OF_RANGE"):

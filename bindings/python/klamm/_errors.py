@@ -45,6 +45,16 @@ class PollFailed(Error):
         self.error = error
 
 
+class ClusterRefused(Error):
+    """What a real cluster answered with an error. `error` is Kafka's name of it."""
+
+    def __init__(self, sentence, error=None):
+        if error is None and "\n" in sentence:  # from C++: the name before the sentence
+            error, _, sentence = sentence.partition("\n")
+        super().__init__(sentence)
+        self.error = error
+
+
 class Red(Error):
     """A run that broke a promise, never came to rest, or crashed. `verdict` is what was found."""
 
