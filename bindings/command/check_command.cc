@@ -1,6 +1,7 @@
 // The command `klamm check`: anyone's history, judged by the checker that its form or --model
 // names.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <fstream>
@@ -17,13 +18,15 @@
 #include "checkers/log_checker.h"
 #include "checkers/operation_reader.h"
 #include "checkers/timeline.h"
+#include "checkers/transaction_checker.h"
 #include "sim/judge/counts.h"
 
 namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 6> check_table{{{"--model", "MODEL"},
+constexpr std::array<OptionRow, 7> check_table{{{"--model", "MODEL"},
+                                                {"--isolation", "LEVEL"},
                                                 {"--strict", ""},
                                                 {"--not-idempotent", ""},
                                                 {"--read-uncommitted", ""},
@@ -37,6 +40,7 @@ constexpr std::string_view check_help =
     "Without --model the file says what it is:\n"
     "  events of partition logs     JSON lines, or the binary form of them (checkers/FORMAT.md)\n"
     "  Jepsen's Kafka workload      EDN; its anomalies by their published names, and more\n"
+    "  transactions over lists      Jepsen's EDN or JSON lines; Elle's anomalies, cycles drawn\n"
     "\n"
     "With --model the operations of named objects are held to linearizability; the file is JSON\n"
     "lines, EDN as Jepsen and Porcupine write it, or a log of Jepsen's etcd runs:\n"
@@ -47,6 +51,10 @@ constexpr std::string_view check_help =
     "  log                          events of partition logs, and every stale answer is an error\n"
     "\n"
     "Options:\n"
+    "  --isolation LEVEL            what transactions over lists were promised: read-uncommitted,\n"
+    "                               read-committed, repeatable-read, snapshot-isolation or\n"
+    "                               serializable, each also as strong-session-... and strong-...;\n"
+    "                               strict-serializable (as without this option), or kafka\n"
     "  --strict                     stale answers are errors (Kafka allows them)\n"
     "  --not-idempotent             one record at two offsets is lawful\n"
     "  --read-uncommitted           a transaction may poll its own sends (EDN)\n"
@@ -111,6 +119,24 @@ int check_edn(const Console& console, std::string_view path, std::string_view te
                     "anomalies\n",
                     judgement.operations, judgement.sends, judgement.records_read, judgement.stale,
                     judgement.found));
+    return conclude(console, judgement.found > 0 ? sim::Verdict::safety : sim::Verdict::passed);
+}
+
+int check_lists(const Console& console, std::string_view path, std::string_view text,
+                const checkers::TransactionOptions& rules) {
+    const auto history = checkers::read_transactions(text);
+    if (!history) return unreadable(console, path, history.error());
+    const checkers::TransactionJudgement judgement = checkers::check_transactions(*history, rules);
+    for (const checkers::TransactionAnomaly& one : judgement.anomalies) {
+        console.out(
+            fmt::format("{}{}: {}\n", one.name, one.lawful ? " (lawful)" : "", one.sentence));
+        if (!one.drawing.empty()) console.out(fmt::format("\n{}\n", one.drawing));
+    }
+    console.out(fmt::format(
+        "{} transactions, {} appends, {} reads of {} elements, {} anomalies{}{}\n",
+        judgement.transactions, judgement.appends, judgement.reads, judgement.elements_read,
+        judgement.found, judgement.ruled_out.empty() ? "" : "; this is not ",
+        fmt::join(judgement.ruled_out, ", nor ")));
     return conclude(console, judgement.found > 0 ? sim::Verdict::safety : sim::Verdict::passed);
 }
 
@@ -189,6 +215,14 @@ int check_command(Words words, const Console& console) {
     }
     const std::string text = std::move(stream).str();
     if (named) return check_model(console, path, text, *named, steps);
+    checkers::TransactionOptions promised;
+    const std::string_view isolation = options->value("--isolation").value_or("");
+    if (!isolation.empty() &&
+        !checkers::isolation_of(isolation, promised.isolation, promised.order)) {
+        return complain(console, "check",
+                        fmt::format("--isolation {}: no such level; see --help", isolation));
+    }
+    if (checkers::tells_transactions(text)) return check_lists(console, path, text, promised);
     if (is_edn(text)) {
         checkers::KafkaOptions rules;
         rules.strict = options->has("--strict") || model == "log";

@@ -2,10 +2,11 @@
 // and median of the runs in CPU time, and the verdict, without which a figure is worth nothing.
 //
 //     bench_checkers log OPERATIONS CLIENTS PARTITIONS UNKNOWN_PER_MILLION [memory|binary|jsonl]
+//     bench_checkers transactions COUNT CLIENTS [memory|edn|jsonl]
 //     bench_checkers register|kv FILE...      Porcupine's histories; a line a file
 //
-// RUNS sets the number of runs (11). `memory` judges events that lie in memory; `binary` and
-// `jsonl` read them from a text in memory while judging, so parsing is in the time.
+// RUNS sets the number of runs (11). `memory` judges events that lie in memory; the other forms are
+// read from a text in memory while judging, so parsing is in the time.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -15,6 +16,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -25,6 +28,7 @@
 #include "checkers/linearizability.h"
 #include "checkers/log_checker.h"
 #include "checkers/operation_reader.h"
+#include "checkers/transaction_checker.h"
 #include "core/base/draws.h"
 
 namespace {
@@ -207,6 +211,117 @@ int bench_log(const std::vector<std::string_view>& words) {
     return 0;
 }
 
+/// Transactions on a perfect store, as Elle's own benchmark has them: one or two actions on ten
+/// lists, each of which is given up after 32 appends for a new one; effects come at the end.
+std::string list_transactions(std::uint64_t count, std::size_t clients, bool edn) {
+    struct List {
+        std::uint64_t key = 0;
+        std::uint64_t asked = 0;  // appends
+    };
+    struct Action {
+        bool append = false;
+        std::size_t list = 0;
+        std::uint64_t key = 0;
+        std::uint64_t element = 0;
+    };
+    Draws draws{23};
+    std::uint64_t drawn = 0;
+    const auto below = [&](std::uint64_t bound) {
+        return draws.below(bound, draw_domain("bench"), 0, drawn++);
+    };
+    std::vector<List> lists(10);
+    std::uint64_t keys = 0;
+    for (List& one : lists) one.key = keys++;
+    std::vector<std::vector<Action>> open(clients);
+    std::map<std::uint64_t, std::vector<std::uint64_t>> stored;
+    std::string out;
+    std::uint64_t begun = 0;
+    std::uint64_t busy = 0;
+    for (std::uint64_t time = 1; begun < count || busy > 0;) {
+        const std::size_t client = below(clients);
+        std::vector<Action>& actions = open[client];
+        const bool invokes = actions.empty();
+        if (invokes && begun == count) continue;
+        if (invokes) {
+            ++begun;
+            ++busy;
+            for (std::uint64_t n = 1 + below(2); n > 0; --n) {
+                Action one;
+                one.append = below(2) == 0;
+                one.list = below(lists.size());
+                List& list = lists[one.list];
+                one.key = list.key;
+                if (one.append) one.element = ++list.asked;
+                if (list.asked == 32) list = {keys++, 0};
+                actions.push_back(one);
+            }
+        }
+        auto to = std::back_inserter(out);
+        const char* const type = invokes ? "invoke" : "ok";
+        if (edn) {
+            fmt::format_to(to, "{{:type :{}, :process {}, :f :txn, :value [", type, client);
+        } else {
+            fmt::format_to(to,
+                           R"({{"time":{},"client":{},"operation":{},"kind":"transaction_{}",{})",
+                           time++, client, 1, invokes ? "invoked" : "returned",
+                           invokes ? R"("actions":[)" : R"("outcome":"ok","actions":[)");
+        }
+        for (std::size_t i = 0; i < actions.size(); ++i) {
+            const Action& one = actions[i];
+            if (i > 0) out += edn ? " " : ",";
+            std::vector<std::uint64_t>& elements = stored[one.key];
+            if (one.append) {
+                if (!invokes) elements.push_back(one.element);
+                fmt::format_to(to, fmt::runtime(edn ? "[:append {} {}]" : R"(["append",{},{}])"),
+                               one.key, one.element);
+                continue;
+            }
+            fmt::format_to(to, fmt::runtime(edn ? "[:r {} " : R"(["read",{},)"), one.key);
+            if (invokes) {
+                out += edn ? "nil]" : "null]";
+            } else {
+                fmt::format_to(to, "[{}]]", fmt::join(elements, edn ? " " : ","));
+            }
+        }
+        out += "]}\n";
+        if (!invokes) {
+            actions.clear();
+            --busy;
+        }
+    }
+    return out;
+}
+
+int bench_transactions(const std::vector<std::string_view>& words) {
+    const std::string_view source = words.size() > 3 ? words[3] : "memory";
+    std::string text = list_transactions(number(words[1]), number(words[2]), source != "jsonl");
+    TransactionHistory history;
+    if (source == "memory") {
+        auto read = read_transactions(text);
+        if (!read.ok()) return 4;
+        history = std::move(*read);
+        std::string().swap(text);
+    }
+    const double before = peak_megabytes();
+    TransactionJudgement judgement;
+    const Times times = measure([&] {
+        if (source == "memory") {
+            judgement = check_transactions(history);
+            return;
+        }
+        const auto read = read_transactions(text);
+        if (read.ok()) judgement = check_transactions(*read);
+    });
+    fmt::print(
+        "{} transactions, {} clients, from {}: {} appends, {} reads of {} elements, strict "
+        "serializability, {} anomalies: min {:.3f} s, median {:.3f} s; peak {:.0f} MB, of it "
+        "{:.0f} MB before judging\n",
+        judgement.transactions, words[2], source, judgement.appends, judgement.reads,
+        judgement.elements_read, judgement.found, times.least, times.median, peak_megabytes(),
+        before);
+    return judgement.found == 0 && judgement.transactions > 0 ? 0 : 1;
+}
+
 int bench_files(const std::vector<std::string_view>& words) {
     const ModelName model = words[0] == "register" ? ModelName::reg : ModelName::kv;
     double least = 0;
@@ -244,9 +359,11 @@ int bench_files(const std::vector<std::string_view>& words) {
 int main(int argc, char** argv) {
     const std::vector<std::string_view> words(argv + 1, argv + argc);
     if (words.size() >= 5 && words[0] == "log") return bench_log(words);
+    if (words.size() >= 3 && words[0] == "transactions") return bench_transactions(words);
     if (words.size() >= 2 && words[0] != "log") return bench_files(words);
     fmt::print(stderr,
                "usage: bench_checkers log OPERATIONS CLIENTS PARTITIONS UNKNOWN [FORM]\n"
+               "       bench_checkers transactions COUNT CLIENTS [FORM]\n"
                "       bench_checkers register|kv FILE...\n");
     return 64;
 }

@@ -155,3 +155,30 @@ TEST_CASE("check: a history of logs says the same as JSON lines and in binary") 
         CHECK(binary.status == lines.status);
     }
 }
+
+TEST_CASE("check: transactions over lists, by the isolation that was promised") {
+    const std::string skew =
+        "{:process 0, :type :invoke, :f :txn, :value [[:append :x 1] [:r :y nil]]}\n"
+        "{:process 1, :type :invoke, :f :txn, :value [[:append :y 1] [:r :x nil]]}\n"
+        "{:process 0, :type :ok, :f :txn, :value [[:append :x 1] [:r :y []]]}\n"
+        "{:process 1, :type :ok, :f :txn, :value [[:append :y 1] [:r :x []]]}\n";
+    const Checked strict = check(skew);
+    CHECK(strict.status == 1);
+    CHECK(strict.out.find("G2-item: T1 did not read 1 in :y, which T2 appended;") !=
+          std::string::npos);
+    CHECK(strict.out.find("    T1  process 0's transaction (line 3): append 1 to :x | read :y: "
+                          "nothing\n    |   T1 did not") != std::string::npos);
+    CHECK(strict.out.find("1 anomalies; this is not repeatable-read\n") != std::string::npos);
+    const Checked snapshots = check(skew, {"--isolation", "snapshot-isolation"});
+    CHECK(snapshots.status == 0);
+    CHECK(snapshots.out.find("G2-item (lawful): ") != std::string::npos);
+    CHECK(check(skew, {"--isolation", "kafka"}).status == 0);
+    CHECK(check(skew, {"--isolation", "none"}).status == 5);
+    const Checked lines = check(
+        R"({"time":1,"client":1,"operation":1,"kind":"transaction_invoked","actions":[["read","x"]]}
+{"time":2,"client":1,"operation":1,"kind":"transaction_returned","outcome":"ok","actions":[["read","x",[5]]]}
+)");
+    CHECK(lines.status == 1);
+    CHECK(lines.out.find("garbage-read: process 1's transaction (line 2) read 5 in \"x\", which "
+                         "nobody has appended\n") != std::string::npos);
+}
