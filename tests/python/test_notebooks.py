@@ -35,4 +35,4 @@ def test_it_runs_from_a_clean_kernel_and_its_outputs_are_there(path, monkeypatch
 
 
 def test_there_are_notebooks():
-    assert [path.stem[0] for path in BOOKS] == ["1", "2", "3", "4", "5"]
+    assert [path.stem[0] for path in BOOKS] == ["1", "2", "3", "4", "5", "6"]
