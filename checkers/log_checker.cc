@@ -92,14 +92,14 @@ struct LogChecker::State : LogCore {
         row.mark_witness = witness_now(partition);
         row.cuts_before = static_cast<std::uint32_t>(partition.cuts.size());
         open_row(event, row);
-        Position& position = positions[position_key(event.client, event.partition)];
+        Position& position = positions.of(event.client, event.partition);
         if (position.next < 0 || event.offset == position.next) return;
         if (event.offset < position.next) {
             report(Code::nonmono, event.partition,
                    fmt::format("client {} polls from offset {}, although it had come to offset {} "
                                "and was told of no reset",
                                event.client, event.offset, position.next),
-                   {position.last, event});
+                   {event_of(position.last, event.partition), event});
         } else {
             check_passed(partition, position.next, event.offset, event);
         }
@@ -108,7 +108,7 @@ struct LogChecker::State : LogCore {
         if (event.outcome != Outcome::ok) return;
         Partition& partition = partitions[row.partition];
         partition.log_start_max = std::max(partition.log_start_max, event.log_start);
-        Position& position = positions[position_key(event.client, row.partition)];
+        Position& position = positions.of(event.client, row.partition);
         learn_losses(partition, position);
         std::int64_t next = row.offset;
         std::int64_t place = event.high_watermark >= 0 ? 2 * event.high_watermark : -1;
@@ -149,7 +149,7 @@ struct LogChecker::State : LogCore {
         check_stale(partition, event, row, place);
         raise(partition, after_cuts(partition, raised, row.cuts_before), event);
         position.next = next;
-        position.last = without_records(event, row.partition);
+        position.last = witness_of(event);
         position.last.offset = next;
     }
     /// One record of a poll. Returns whether it says how far the log has come.
@@ -183,7 +183,7 @@ struct LogChecker::State : LogCore {
                 fmt::format("client {} had read offset {}, which was lost, and goes on at offset "
                             "{} without being told",
                             event.client, position.lost_from, record.offset),
-                {position.last, without_records(event, row.partition)});
+                {event_of(position.last, row.partition), without_records(event, row.partition)});
             position.lost_from = -1;
         }
         if (partition.slots.at(record.offset) == found && record.offset == value.offset &&
@@ -342,10 +342,10 @@ struct LogChecker::State : LogCore {
         if (invoked == Kind::latest_invoked) latest_returned(event, row);
     }
     void reset_told(const Event& event) {
-        Position& position = positions[position_key(event.client, event.partition)];
+        Position& position = positions.of(event.client, event.partition);
         position = {};
         position.next = event.offset;
-        position.last = event;
+        position.last = witness_of(event);
         position.losses_before =
             static_cast<std::uint32_t>(partitions[event.partition].losses.size());
     }

@@ -33,11 +33,6 @@ inline Event without_records(const Event& event, std::int32_t partition) {
     return copy;
 }
 
-inline std::uint64_t position_key(std::int32_t client, std::int32_t partition) {
-    return (std::uint64_t{static_cast<std::uint32_t>(client)} << 32) |
-           static_cast<std::uint32_t>(partition);
-}
-
 struct LogCore {
     explicit LogCore(Options given) : options(given) { values.push_back({}); }
 
@@ -48,7 +43,7 @@ struct LogCore {
     ValueTable value_index;
     OpenTable<OpenKey, Open, OpenKeyHash> open;
     Dense<Partition> partitions;
-    std::unordered_map<std::uint64_t, Position> positions;  // by client and partition
+    Positions positions;
     std::int64_t time = 0;
     bool finals = false;
     bool finished = false;
@@ -127,12 +122,27 @@ struct LogCore {
 
     // The mark.
 
+    static Witness witness_of(const Event& event) {
+        return {event.time,  event.operation, event.client,    event.kind,
+                event.epoch, event.offset,    event.log_start, event.high_watermark};
+    }
+    static Event event_of(const Witness& one, std::int32_t partition) {
+        Event event;
+        event.time = one.time;
+        event.client = one.client;
+        event.operation = one.operation;
+        event.kind = one.kind;
+        event.partition = partition;
+        event.epoch = one.epoch;
+        event.offset = one.offset;
+        event.log_start = one.log_start;
+        event.high_watermark = one.high_watermark;
+        return event;
+    }
     static void raise(Partition& partition, std::int64_t place, const Event& witness) {
         if (place <= partition.mark_place) return;
         partition.mark_place = place;
-        partition.witnesses.push_back(Witness{witness.time, witness.operation, witness.client,
-                                              witness.kind, witness.epoch, witness.offset,
-                                              witness.log_start, witness.high_watermark});
+        partition.witnesses.push_back(witness_of(witness));
     }
     static std::uint32_t witness_now(const Partition& partition) {
         return static_cast<std::uint32_t>(partition.witnesses.size());
@@ -140,18 +150,7 @@ struct LogCore {
     static void add_witness(std::vector<Event>& to, std::int32_t index, const Partition& partition,
                             std::uint32_t witness) {
         if (witness == 0) return;
-        const Witness& one = partition.witnesses[witness - 1];
-        Event event;
-        event.time = one.time;
-        event.client = one.client;
-        event.operation = one.operation;
-        event.kind = one.kind;
-        event.partition = index;
-        event.epoch = one.epoch;
-        event.offset = one.offset;
-        event.log_start = one.log_start;
-        event.high_watermark = one.high_watermark;
-        to.push_back(std::move(event));
+        to.push_back(event_of(partition.witnesses[witness - 1], index));
     }
     /// A high watermark that was read: after a cut only as far as records written since bear it
     /// out, because a deposed leader may go on telling the old one.

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "checkers/history.h"
@@ -62,9 +61,11 @@ class ValueTable {
         ValueIndex index = value_none;
     };
 
+    /// Four values in a row share a line of the processor's cache: mostly they are counted up.
     [[nodiscard]] std::size_t place(std::uint64_t value) const {
-        const std::uint64_t mixed = (value ^ (value >> 31)) * 0x9e3779b97f4a7c15ULL;
-        return static_cast<std::size_t>(mixed >> 20) & (rows_.size() - 1);
+        const std::uint64_t four = value >> 2;
+        const std::uint64_t mixed = (four ^ (four >> 31)) * 0x9e3779b97f4a7c15ULL;
+        return ((static_cast<std::size_t>(mixed >> 20) << 2) | (value & 3)) & (rows_.size() - 1);
     }
     void grow() {
         std::vector<Row> old(rows_.empty() ? 64 : 2 * rows_.size());
@@ -224,9 +225,21 @@ struct LatestAnswer {
 /// Where a consumer is.
 struct Position {
     std::int64_t next = -1;  // -1: anywhere
-    Event last;              // the poll that brought it there, without its records
+    Witness last;            // the poll or the reset that brought it there
     std::uint32_t losses_before = 0;
     std::int64_t lost_from = -1;  // the lowest record it has read and that was lost since; -1: none
+};
+
+/// Where each consumer is: found by index, as clients and partitions are numbered from 0.
+class Positions {
+  public:
+    Position& of(std::int32_t client, std::int32_t partition) {
+        return (*by_client_)[client][partition];
+    }
+    void clear() { by_client_ = std::make_unique<Dense<Dense<Position>>>(); }
+
+  private:
+    std::unique_ptr<Dense<Dense<Position>>> by_client_ = std::make_unique<Dense<Dense<Position>>>();
 };
 
 struct Partition {
