@@ -358,11 +358,12 @@ bool holds_rotten(const ReplicaBook& replica, const Batch& batch, BatchId id) {
            damage->kind == DamageKind::rot;
 }
 
-bool candidate_has_rot(const PartitionBook& book, const Batch& batch) {
+bool candidate_spoiled(const PartitionBook& book, const Batch& batch) {
     for (std::size_t slot = 0; slot < book.replicas.size(); ++slot) {
         const DamagedRange* damage = book.replicas[slot].damage_at(batch.base);
-        const bool rotten = damage != nullptr && damage->kind == DamageKind::rot;
-        if (rotten && (book.candidates & bit_of(slot)) != 0) return true;
+        const bool spoiled = damage != nullptr &&
+                             (damage->kind == DamageKind::rot || damage->kind == DamageKind::wipe);
+        if (spoiled && (book.candidates & bit_of(slot)) != 0) return true;
     }
     return false;
 }

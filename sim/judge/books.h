@@ -213,7 +213,7 @@ void doubt(PartitionBook& book, std::size_t slot, Instant now);
 /// The batch is in the replica's log, and the medium has damaged its bytes there.
 bool holds_rotten(const ReplicaBook& replica, const Batch& batch, BatchId id);
 /// Of some replica that may lead the medium has damaged the batch.
-bool candidate_has_rot(const PartitionBook& book, const Batch& batch);
+bool candidate_spoiled(const PartitionBook& book, const Batch& batch);
 /// Doubts are over: what the opened log holds is there.
 void trust(PartitionBook& book, std::size_t slot);
 

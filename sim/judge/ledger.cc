@@ -8,6 +8,7 @@
 
 #include "checkers/violation.h"
 #include "core/base/assert.h"
+#include "sim/judge/groups.h"
 
 namespace klamm::sim {
 
@@ -63,7 +64,9 @@ std::size_t first_missing(PartitionBook& book, std::size_t slot) {
 }
 
 std::string Ledger::name(const PartitionBook& book) const {
-    return fmt::format("{}-{}", topic_, book.partition.partition.value);
+    const bool offsets = book.partition.topic == offsets_topic;
+    return fmt::format("{}-{}", offsets ? offsets_topic_name : topic_,
+                       book.partition.partition.value);
 }
 
 std::vector<Excuse> Ledger::take_excuses() {
@@ -186,7 +189,7 @@ void Ledger::check_birth(PartitionBook& book, BatchId id, Instant now, BrokerId 
     book.any_stranded = true;
     if (departure_lawful(book, batch, 0) && !book.durable_only()) return;
     // Read as DUR no loss of power excuses it; what the medium did does.
-    if (candidate_has_rot(book, batch)) return;
+    if (candidate_spoiled(book, batch)) return;
     // A leader that does not know yet that an unclean election has deposed it: whoever takes up
     // that epoch, or a later one, shows what is lost.
     for (auto at = book.elections.upper_bound(batch.epoch); at != book.elections.end(); ++at)
@@ -387,7 +390,10 @@ Rule Ledger::rule_of(const PartitionBook& book, const Batch& batch, const Electi
         if (batch.last >= start) return Rule::unclean;
         const Held* other = leader.at(batch.base);
         const bool diverged = other != nullptr && other->health == Health::good;
-        return diverged ? Rule::unclean : Rule::forbidden;
+        // What it had when it began to lead counts, though its disk may be gone since.
+        const bool parted =
+            book.starts.contains(election->epoch) && !came_with(book, election->epoch, batch);
+        return diverged || parted ? Rule::unclean : Rule::forbidden;
     }
     // What decided: the newest election, or one before it that gave the batch up and never led.
     const Election* decided = election;

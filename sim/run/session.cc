@@ -104,7 +104,9 @@ std::vector<std::uint32_t> Session::choose_left_down() {
             continue;
         }
         const auto brokers = static_cast<std::int32_t>(cluster_.brokers().size());
-        if (brokers - 1 < std::max(1, plan_.cluster.topic.min_insync_replicas)) continue;
+        const auto replicas = static_cast<std::int32_t>(plan_.cluster.replication);
+        const std::int32_t copies = replicas == 0 ? brokers : std::min(replicas, brokers);
+        if (copies - 1 < std::max(1, plan_.cluster.topic.min_insync_replicas)) continue;
         const auto partitions = cluster_.partitions();
         const bool spared =
             std::all_of(partitions.begin(), partitions.end(), [&](const auto& partition) {
@@ -116,7 +118,9 @@ std::vector<std::uint32_t> Session::choose_left_down() {
                     const bool heard = cluster_.has_active_controller() &&
                                        !world().is_cut(node, cluster_.controller()) &&
                                        !world().is_cut(cluster_.controller(), node);
-                    return other != broker && world().alive(node) && !world().paused(node) && heard;
+                    const bool silent = world().maybes(node).taken(Site::heartbeat_late) > 0;
+                    return other != broker && world().alive(node) && !world().paused(node) &&
+                           heard && !silent;
                 });
             });
         if (spared) down.push_back(broker);

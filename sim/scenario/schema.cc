@@ -166,7 +166,8 @@ std::string schema_document() {
         "Durations are text: `200us`, `1500ms`, `2s`, `10m`. Whom: ";
     for (const std::string_view word : who_words()) text += fmt::format("`{}`, ", word);
     text +=
-        "`producer-1`, `consumer-1`, or a name that an earlier step gave. Roles may be of a "
+        "`producer-1`, `consumer-1`, `rack-1`, or a name that an earlier step gave. Roles may be "
+        "of a "
         "partition: `leader of trial-1`. A role that fits several is drawn, and all roles are "
         "looked up when the step falls.\n\n"
         "A step has at most one moment (`at`, `wait`, `when`, `before`, `after`) and at most one "

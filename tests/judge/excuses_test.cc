@@ -214,3 +214,21 @@ TEST_CASE("excuses: who joins by a dead process's registration leaves unproven, 
         CHECK(stage.red("O5") == !dead);
     }
 }
+
+TEST_CASE("excuses: an unclean leader gave up what it lacked, though its disk is gone since") {
+    for (const bool lacked : {true, false}) {
+        Stage stage({.unclean = true, .min_isr = 1});
+        stage.open({a, c});
+        if (lacked) stage.replicate({a, c}, 0, 0);
+        stage.commit(b, 1, {b}, {}, Cause::elected_unclean);
+        stage.lead(b, 1, 0);
+        stage.replicate(lacked ? Nodes{b} : Nodes{b, c}, 0, 1);
+        stage.commit(c, 2, {c}, {}, Cause::elected_unclean);
+        stage.lead(c, 2, 1);
+        stage.judge.on_wipe(stage.now(), c, 1);
+        stage.answer(b, 1, 0);  // who does not know yet that it is deposed
+        INFO(stage.all_red());
+        CHECK(stage.lost(Rule::unclean) == (lacked ? 1 : 0));
+        CHECK_FALSE(stage.red("O5"));
+    }
+}

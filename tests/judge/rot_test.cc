@@ -154,3 +154,22 @@ TEST_CASE("rot: read as DUR, a promise that nobody has is excused by the medium,
         CHECK(stage.red("stranded") != rotten);
     }
 }
+
+TEST_CASE("rot: read as DUR, a candidate whose disk is gone excuses what it had, power does not") {
+    for (const bool wiped : {true, false}) {
+        Stage stage({.flush = 1});
+        stage.open({a, b});
+        stage.replicate({a, b}, 0, 0);
+        stage.flushed({a, b}, 1);
+        stage.watermark(a, 0, 0, 1);
+        // Before anybody is told of it, B loses what it had, and A gives the leadership to B.
+        if (wiped)
+            stage.judge.on_wipe(stage.now(), b, 1);
+        else
+            stage.power(b, 1, 0);
+        stage.commit(b, 1, {b}, {}, Cause::controlled_shutdown);
+        stage.answer(a, 0, 0);  // who does not know yet that it is deposed
+        INFO(stage.all_red());
+        CHECK(stage.red("stranded") != wiped);
+    }
+}
