@@ -140,10 +140,14 @@ Shares share_sticky(const std::vector<GroupMember>& members,
     }
     for (const TopicAndIndex& one : free)
         if (const GroupMember* member = least(one.first)) shares[member->id].insert(one);
+    auto richest = sorted;
     for (bool moved = true; moved;) {
         moved = false;
-        for (const GroupMember* from : sorted) {
-            Parts& rich = shares[from->id];
+        std::stable_sort(richest.begin(), richest.end(), [&](const auto* a, const auto* b) {
+            return shares[a->id].size() > shares[b->id].size();
+        });
+        for (std::size_t i = 0; i < richest.size() && !moved; ++i) {
+            Parts& rich = shares[richest[i]->id];
             for (auto one = rich.rbegin(); one != rich.rend(); ++one) {
                 const GroupMember* to = least(one->first);
                 if (to == nullptr || shares[to->id].size() + 2 > rich.size()) continue;

@@ -63,8 +63,8 @@ class Channel {
     [[nodiscard]] std::int32_t next_correlation() const { return correlation_; }
 
     /// Sends one request frame (its length, a header with next_correlation(), and body). Only when
-    /// open(). With `answered` false (Produce with acks=0) nothing is waited for; an answer may take
-    /// `longer` than the request timeout (JoinGroup).
+    /// open(). With `answered` false (Produce with acks=0) nothing is waited for; an answer may
+    /// take `longer` than the request timeout (JoinGroup).
     void send(env::Env& env, std::int16_t api_key, std::int16_t api_version, Pieces frame,
               std::uint64_t tag, bool answered = true, Duration longer = {});
 

@@ -85,6 +85,22 @@ struct ProbeWorkload {
     Duration retry = milliseconds(100);  // after a send that was not acknowledged
 };
 
+/// A member of a consumer group, for as long as its process lives; a new process joins anew.
+/// Operation j is drawn to be a commit of all that it has read, a question what is committed, or
+/// else a poll of a partition that it owns; one that cannot begin is dropped and counted. What is
+/// revoked it commits first. Asked to stop, it leaves.
+struct MemberWorkload {
+    std::uint32_t client = 5;
+    config::ConsumerOptions options;  // group.id and all of its timeouts
+    std::string topic = "trial";
+    std::int32_t partitions = 1;
+    Duration start = milliseconds(300);
+    Gap gap{milliseconds(5), milliseconds(50)};
+    std::int64_t commit_rate = 150'000;  // of a million operations
+    std::int64_t ask_rate = 50'000;
+    Duration patience = seconds(10);  // of commits and questions
+};
+
 /// Operations of a client: every one begun is returned, dropped, or still under way.
 struct Counts {
     std::uint64_t invoked = 0;

@@ -6,6 +6,23 @@ namespace klamm::workload {
 
 using protocol::ErrorCode;
 
+void state_polled(env::Env& env, const client::Polled& polled) {
+    if (!env.turn().facts_wanted()) return;
+    const bool ok = polled.error == ErrorCode::none && !polled.reset;
+    facts::PollReturned fact{polled.id,
+                             polled.partition,
+                             ok ? facts::Outcome::ok : facts::Outcome::failed,
+                             static_cast<std::int16_t>(polled.error),
+                             polled.log_start,
+                             polled.high_watermark,
+                             polled.reset,
+                             {}};
+    fact.records.reserve(polled.records.size());
+    for (const client::ConsumedRecord& record : polled.records)
+        fact.records.push_back({record.offset, value_of(record.value)});
+    env.turn().state(fact);
+}
+
 void Reads::poll(env::Env& env, std::uint64_t operation, std::int32_t partition) {
     ++counts_.invoked;
     env.turn().state(
@@ -50,20 +67,7 @@ void Reads::returned(env::Env& env, client::Consumer::Results& results) {
         ++(ok ? counts_.ok : counts_.failed);
         resets_ += polled.reset ? 1 : 0;
         records_ += polled.records.size();
-        if (!env.turn().facts_wanted()) continue;
-        facts::PollReturned fact{polled.id,
-                                 polled.partition,
-                                 ok ? facts::Outcome::ok : facts::Outcome::failed,
-                                 static_cast<std::int16_t>(polled.error),
-                                 polled.log_start,
-                                 polled.high_watermark,
-                                 polled.reset,
-                                 {}};
-        fact.records.reserve(polled.records.size());
-        for (const client::ConsumedRecord& record : polled.records) {
-            fact.records.push_back({record.offset, value_of(record.value)});
-        }
-        env.turn().state(fact);
+        state_polled(env, polled);
     }
     for (const client::Listed& listed : results.listed) {
         const bool ok = listed.error == ErrorCode::none && listed.offset > no_offset;

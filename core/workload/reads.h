@@ -9,6 +9,9 @@
 
 namespace klamm::workload {
 
+/// States what a poll came to.
+void state_polled(env::Env& env, const client::Polled& polled);
+
 class Reads {
   public:
     Reads(client::Consumer& consumer, const std::string& topic)
