@@ -126,6 +126,11 @@ Result<sim::Profile> parse_profile(std::string_view text) {
     return wrong(fmt::format("{}: no such profile; there are{}", text, known));
 }
 
+Result<sim::ExploreOptions::How> parse_explorer(std::string_view text) {
+    if (const auto how = sim::explorer_from_name(text)) return *how;
+    return wrong(fmt::format("{}: no such order of events; there are timed random pos pct", text));
+}
+
 Result<std::set<sim::FaultKind>> parse_kinds(std::string_view text) {
     std::set<sim::FaultKind> kinds;
     while (true) {

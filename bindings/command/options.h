@@ -54,6 +54,8 @@ Result<std::pair<std::uint64_t, std::uint64_t>> parse_range(std::string_view tex
 /// "R2" or "truncate-to-hw".
 Result<Bug> parse_bug(std::string_view text);
 Result<sim::Profile> parse_profile(std::string_view text);
+/// "timed", "random", "pos", "pct"
+Result<sim::ExploreOptions::How> parse_explorer(std::string_view text);
 /// Names of fault kinds, separated by commas.
 Result<std::set<sim::FaultKind>> parse_kinds(std::string_view text);
 

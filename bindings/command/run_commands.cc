@@ -25,11 +25,12 @@ namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 10> sim_table{{{"--seed", "HEX"},
+constexpr std::array<OptionRow, 11> sim_table{{{"--seed", "HEX"},
                                                {"--profile", "PROFILE"},
                                                {"--plant", "BUG"},
                                                {"--off", "KINDS"},
                                                {"--length", "DURATION"},
+                                               {"--explore", "HOW"},
                                                {"--export-history", "FILE"},
                                                {"--trace", "FILE"},
                                                {"--pcap", "FILE"},
@@ -138,7 +139,7 @@ int sim_command(Words words, const Console& console) {
     std::uint64_t seed = 0;
     sim::PlanOptions asked;
     if (!file.empty()) asked.profile = sim::Profile::calm;
-    for (const std::string_view name : {"--off", "--length"})
+    for (const std::string_view name : {"--off", "--length", "--explore"})
         if (!file.empty() && options->has(name))
             return complain(console, "sim", fmt::format("{}: not with a scenario", name));
     const auto take = [&](std::string_view name, const auto& parse, auto& into) -> Status {
@@ -153,7 +154,8 @@ int sim_command(Words words, const Console& console) {
     for (const Status& status :
          {take("--seed", parse_seed, seed), take("--profile", parse_profile, asked.profile),
           take("--plant", parse_bug, asked.plant), take("--off", parse_kinds, asked.off),
-          take("--length", parse_duration, asked.length)}) {
+          take("--length", parse_duration, asked.length),
+          take("--explore", parse_explorer, asked.explore)}) {
         if (!status) return complain(console, "sim", status.error().text);
     }
     if (file.empty())

@@ -25,16 +25,17 @@ namespace klamm::command {
 
 namespace {
 
-constexpr std::array<OptionRow, 9> swarm_table{{{"--budget", "DURATION"},
-                                                {"--seeds", "N"},
-                                                {"--first-seed", "HEX"},
-                                                {"--jobs", "N"},
-                                                {"--profile", "PROFILE"},
-                                                {"--plant", "BUG"},
-                                                {"--off", "KINDS"},
-                                                {"--length", "DURATION"},
-                                                {"--goals", "FILE"}}};
-constexpr std::array<OptionRow, 10> zoo_table{{{"--bug", "BUG"},
+constexpr std::array<OptionRow, 10> swarm_table{{{"--budget", "DURATION"},
+                                                 {"--seeds", "N"},
+                                                 {"--first-seed", "HEX"},
+                                                 {"--jobs", "N"},
+                                                 {"--profile", "PROFILE"},
+                                                 {"--plant", "BUG"},
+                                                 {"--off", "KINDS"},
+                                                 {"--length", "DURATION"},
+                                                 {"--explore", "HOW"},
+                                                 {"--goals", "FILE"}}};
+constexpr std::array<OptionRow, 11> zoo_table{{{"--bug", "BUG"},
                                                {"--out", "FILE"},
                                                {"--budget", "DURATION"},
                                                {"--first-seed", "HEX"},
@@ -42,6 +43,7 @@ constexpr std::array<OptionRow, 10> zoo_table{{{"--bug", "BUG"},
                                                {"--profile", "PROFILE"},
                                                {"--off", "KINDS"},
                                                {"--length", "DURATION"},
+                                               {"--explore", "HOW"},
                                                {"--without-needed", ""},
                                                {"--shrink", ""}}};
 constexpr std::array<OptionRow, 6> shrink_table{{{"--replays", "N"},
@@ -68,6 +70,7 @@ Status take_swarm_options(const Options& options, sim::SwarmOptions& swarm) {
     KLAMM_TRY(take("--jobs", parse_count, jobs));
     KLAMM_TRY(take("--off", parse_kinds, swarm.off));
     KLAMM_TRY(take("--length", parse_duration, swarm.length));
+    KLAMM_TRY(take("--explore", parse_explorer, swarm.explore));
     if (options.value("--profile") != "all") {
         KLAMM_TRY(take("--profile", parse_profile, swarm.profile));
     }

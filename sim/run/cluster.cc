@@ -25,6 +25,7 @@ WorldOptions world_options(const RunPlan& plan) {
     WorldOptions options;
     options.seed = plan.seed;
     options.network = plan.cluster.network;
+    options.explore = plan.cluster.explore;
     return options;
 }
 

@@ -23,6 +23,7 @@ constexpr DrawDomain healing_domain = draw_domain("plan.healing");
 constexpr DrawDomain quorum_domain = draw_domain("plan.quorum");
 constexpr DrawDomain ranges_domain = draw_domain("plan.ranges");
 constexpr DrawDomain topology_domain = draw_domain("plan.topology");
+constexpr DrawDomain explore_domain = draw_domain("plan.explore");
 
 constexpr std::int64_t stale_views_rate = 300'000;
 
@@ -322,6 +323,11 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
         options.profile == Profile::edge && draws.happens(300'000, topology_domain, 1, 0);
     if (options.profile == Profile::quorum || quorum_at_edge)
         make_quorum(plan.cluster, draws, timers_compressed(plan));
+    plan.cluster.explore.how = options.explore;
+    plan.cluster.explore.window =
+        pick(draws, explore_domain, 0, 0,
+             {microseconds(200), milliseconds(1), milliseconds(5), milliseconds(20)});
+    plan.cluster.explore.depth = pick(draws, explore_domain, 0, 1, {1u, 3u, 10u, 30u});
     plan.warm_up = milliseconds(1'500);
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
                                           (timers_compressed(plan) ? 1 : 3));

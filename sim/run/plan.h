@@ -146,6 +146,10 @@ std::string to_string(const FaultEvent& fault);
 Site site_of(const FaultEvent& fault);
 
 enum class Profile : std::uint8_t { calm, weather, storm, power, disk, quorum, edge, count_ };
+/// "timed", "random", "pos", "pct"
+const char* to_string(ExploreOptions::How how);
+std::optional<ExploreOptions::How> explorer_from_name(std::string_view name);
+
 const char* to_string(Profile profile);
 std::optional<Profile> profile_from_name(std::string_view name);
 
@@ -155,6 +159,7 @@ struct PlanOptions {
     std::optional<Bug> plant;
     std::set<FaultKind> off;         // kinds that do not fall
     std::optional<Duration> length;  // of the safety phase; drawn if absent
+    ExploreOptions::How explore = ExploreOptions::How::timed;
 
     friend bool operator==(const PlanOptions&, const PlanOptions&) = default;
 };
@@ -183,6 +188,7 @@ struct ClusterPlan {
     NetworkOptions network;
     DiskOptions disk;
     CpuOptions cpu;
+    ExploreOptions explore;
     std::vector<ClockOptions> clocks;  // by broker
     Duration unclean_check_interval = seconds(300);
     /// Of a quorum, whose machines fail as brokers' do; 0: one metadata node that never fails.

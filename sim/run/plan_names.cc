@@ -66,6 +66,9 @@ constexpr std::array<const char*, fault_kind_count> fault_names = {
 constexpr std::array<const char*, static_cast<std::size_t>(Profile::count_)> profile_names = {
     "calm", "weather", "storm", "power", "disk", "quorum", "edge"};
 
+constexpr std::array<const char*, static_cast<std::size_t>(ExploreOptions::How::count_)>
+    explorer_names = {"timed", "random", "pos", "pct"};
+
 /// Rows of these scopes that are not at their default.
 nlohmann::json options_json(const config::Owners& owners,
                             std::initializer_list<config::Scope> scopes) {
@@ -101,6 +104,10 @@ nlohmann::json cluster_json(const ClusterPlan& plan) {
         {"window_bytes_min", plan.network.window_bytes_min},
         {"window_bytes_max", plan.network.window_bytes_max},
         {"file_range_lag_rate", plan.network.file_range_lag_rate}};
+    if (plan.explore.how != ExploreOptions::How::timed) {
+        out["explore"] = to_string(plan.explore.how);
+        out["explore_window_ns"] = plan.explore.window.nanoseconds;
+    }
     if (plan.replication > 0) out["replication"] = plan.replication;
     if (!plan.racks.empty()) out["racks"] = plan.racks;
     if (plan.controllers > 0) {
@@ -121,6 +128,16 @@ const char* to_string(FaultKind kind) { return fault_names[static_cast<std::size
 std::optional<FaultKind> fault_kind_from_name(std::string_view name) {
     for (std::size_t i = 0; i < fault_names.size(); ++i)
         if (name == fault_names[i]) return static_cast<FaultKind>(i);
+    return std::nullopt;
+}
+
+const char* to_string(ExploreOptions::How how) {
+    return explorer_names[static_cast<std::size_t>(how)];
+}
+
+std::optional<ExploreOptions::How> explorer_from_name(std::string_view name) {
+    for (std::size_t i = 0; i < explorer_names.size(); ++i)
+        if (name == explorer_names[i]) return static_cast<ExploreOptions::How>(i);
     return std::nullopt;
 }
 

@@ -179,6 +179,7 @@ RunPlan swarm_plan(const SwarmOptions& options, std::uint64_t seed) {
     asked.plant = options.plant;
     asked.off = options.off;
     asked.length = options.length;
+    asked.explore = options.explore;
     RunPlan plan = make_plan(seed, asked);
     plan.director = options.watch;
     return plan;

@@ -37,6 +37,7 @@ struct SwarmOptions {
     std::optional<Bug> plant;
     std::set<FaultKind> off;
     std::optional<Duration> length;
+    ExploreOptions::How explore = ExploreOptions::How::timed;
     DirectorFactory watch;  // of every run; may fill RunResult::goals and changes nothing
     bool stop_at_first_red = false;
     ForkLimits limits;

@@ -79,6 +79,11 @@ bool read_field(std::string_view field, PlanOptions& options, PlanEdits& edits) 
             if (!read_number(rest, number) || number < 0 || number > 1'000'000'000) return false;
             options.length = milliseconds(number);
             return true;
+        case 'e': {
+            const auto how = explorer_from_name(rest);
+            options.explore = how.value_or(ExploreOptions::How::timed);
+            return how.has_value() && *how != ExploreOptions::How::timed;
+        }
         default: return read_edit(field, edits);
     }
 }
@@ -133,6 +138,8 @@ std::string to_token(const RunPlan& plan) {
         text += fmt::format(".p{}", bug_catalogue()[static_cast<std::size_t>(*options.plant)].code);
     if (!options.off.empty()) text += ".o" + print_list(options.off);
     if (options.length.has_value()) text += fmt::format(".l{}", options.length->to_milliseconds());
+    if (options.explore != ExploreOptions::How::timed)
+        text += fmt::format(".e{}", to_string(options.explore));
     for (const std::string& field : print_edits(plan.edits)) text += "." + field;
     return text;
 }

@@ -20,6 +20,12 @@ class EventHeap {
         return rows_.empty() ? instant_never : Instant{rows_.front().time};
     }
 
+    /// The earliest event.
+    [[nodiscard]] const Payload& front() const {
+        KLAMM_ASSERT(!rows_.empty());
+        return slots_[rows_.front().slot];
+    }
+
     /// A slot for the payload of an event at `when`; valid until the next push.
     Payload& push(Instant when) {
         std::uint32_t slot;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/world/event_heap.h"
+#include "sim/world/explore.h"
 #include "sim/world/machine.h"
 #include "sim/world/shard.h"
 #include "sim/world/tap.h"
@@ -116,6 +117,12 @@ class World::Impl {
     bool step();
     bool run(Instant until, const std::function<bool()>* done);
     void dispatch(Pending& pending);
+    std::pair<Instant, Pending> next_event();
+    [[nodiscard]] bool idle() const { return heap_.empty() && (!explorer_ || explorer_->empty()); }
+    [[nodiscard]] Instant time_min() const {
+        return explorer_ ? std::min(heap_.time_min(), explorer_->time_min()) : heap_.time_min();
+    }
+    std::pair<std::uint64_t, std::uint32_t> chain_of(const Pending& pending);
     Pending& push(Instant when, EventKind kind);
     void record(EventKind kind, std::uint32_t machine, env::ShardIndex shard, std::uint64_t id);
 
@@ -196,6 +203,8 @@ class World::Impl {
     WorldObserver* observer_ = nullptr;
     NetworkTap* tap_ = nullptr;
     EventHeap<Pending> heap_;
+    std::optional<Explorer<Pending>> explorer_;
+    Instant explore_until_ = instant_never;
     Instant now_;
     std::optional<EndReport> ended_;
     std::uint32_t running_machine_ = no_node.value;  // whose turn it is

@@ -128,10 +128,20 @@ struct NodeSpec {
     CpuOptions cpu = {};
 };
 
+/// In which order events happen that could also have happened in another (explore.h).
+struct ExploreOptions {
+    enum class How : std::uint8_t { timed, random, pos, pct, count_ };
+    How how = How::timed;  // as their times say
+    Duration window = milliseconds(1);
+    std::uint32_t depth = 3;  // of pct
+    friend bool operator==(const ExploreOptions&, const ExploreOptions&) = default;
+};
+
 struct WorldOptions {
     std::uint64_t seed = 1;
     Timestamp start_wall{1'735'689'600'000};  // true wall time at Instant 0 of the world
     NetworkOptions network = {};
+    ExploreOptions explore = {};
     std::uint64_t checkpoint_events = 4096;
     std::size_t turns_kept = 64;  // for reports
 };

@@ -41,6 +41,8 @@ World::Impl::Impl(World& world, WorldOptions options)
       draws_(options.seed),
       trace_(options.checkpoint_events, options.turns_kept) {
     trace_.fold(options.seed);
+    if (options_.explore.how != ExploreOptions::How::timed)
+        explorer_.emplace(options_.explore, draws_);
 }
 
 World::Impl::~Impl() = default;
@@ -121,12 +123,62 @@ void World::Impl::dispatch(Pending& pending) {
     }
 }
 
-bool World::Impl::step() {
-    if (ended_ || heap_.empty()) return false;
-    try {
+/// The chain that an event belongs to, and the machine that it is for.
+std::pair<std::uint64_t, std::uint32_t> World::Impl::chain_of(const Pending& pending) {
+    const auto kind = static_cast<std::uint64_t>(pending.kind);
+    switch (pending.kind) {
+        case EventKind::disk: {
+            const DiskWork& work = work_[pending.a];
+            const std::uint64_t key = machines_[work.machine]->key;
+            return {fold64(fold64(key, work.incarnation), fold64(kind, work.shard)), work.machine};
+        }
+        case EventKind::none:
+        case EventKind::start:
+        case EventKind::deliver:
+        case EventKind::alarm:
+        case EventKind::turn_end:
+        case EventKind::harness: {
+            const std::uint64_t key = machines_[pending.machine]->key;
+            return {fold64(fold64(key, pending.incarnation), fold64(kind, pending.shard)),
+                    pending.machine};
+        }
+        default: break;
+    }
+    const Connection* made = connection(pending.machine);
+    if (made == nullptr) return {0, no_node.value};
+    // What one side sends stays in order: its packets and its end, and before them its greeting.
+    std::uint64_t way = pending.shard;
+    if (pending.kind == EventKind::reset) way = 1 - pending.shard;
+    if (pending.kind == EventKind::syn_ack) way = 1;
+    const bool sent = pending.kind == EventKind::packet || pending.kind == EventKind::fin ||
+                      pending.kind == EventKind::reset || pending.kind == EventKind::syn ||
+                      pending.kind == EventKind::syn_ack;
+    if (!sent) return {fold64(made->key, fold64(kind, way)), made->sides[way % 2].machine};
+    return {fold64(made->key, way), made->sides[1 - way % 2].machine};
+}
+
+std::pair<Instant, Pending> World::Impl::next_event() {
+    if (!explorer_) return heap_.pop();
+    while (!heap_.empty()) {
+        const bool none = explorer_->empty();
+        const bool harness = heap_.front().kind == EventKind::harness;
+        if (harness && (none || heap_.time_min() <= now_)) return heap_.pop();
+        const Instant first = none ? heap_.time_min() : explorer_->time_min();
+        const Instant end = std::min(first + explorer_->window(), explore_until_);
+        if (!none && (harness || heap_.time_min() > end)) break;
         auto [time, pending] = heap_.pop();
-        KLAMM_ASSERT(time >= now_);
-        now_ = time;
+        const auto [chain, machine] = chain_of(pending);
+        explorer_->take(time, chain, machine, std::move(pending));
+    }
+    return explorer_->choose();
+}
+
+bool World::Impl::step() {
+    if (ended_ || idle()) return false;
+    try {
+        auto [time, pending] = next_event();
+        KLAMM_ASSERT(explorer_ || time >= now_);
+        now_ = std::max(now_, time);
         dispatch(pending);
     } catch (const WorldEnded& end) {
         EndReport report;
@@ -150,7 +202,8 @@ bool World::Impl::step() {
 bool World::Impl::run(Instant until, const std::function<bool()>* done) {
     const AssertionGuard guard;
     if (done != nullptr && (*done)()) return true;
-    while (!ended_ && heap_.time_min() <= until && !heap_.empty()) {
+    explore_until_ = until;
+    while (!ended_ && time_min() <= until && !idle()) {
         if (!step()) break;
         if (done != nullptr && (*done)()) return true;
     }

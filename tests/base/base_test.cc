@@ -5,6 +5,7 @@
 #include "core/base/checksum.h"
 #include "core/base/draws.h"
 #include "core/base/ids.h"
+#include "core/base/maybe.h"
 #include "core/base/plants.h"
 #include "core/base/result.h"
 #include "core/base/timer_queue.h"
@@ -111,4 +112,32 @@ TEST_CASE("plants: named by code or name, counted when taken") {
     plants.plant(Bug::truncate_to_hw);
     CHECK(plants.ask(Bug::truncate_to_hw));
     CHECK(plants.taken(Bug::truncate_to_hw) == 1);
+}
+
+TEST_CASE("maybes: a site is never taken unless it is on; what is drawn is named by the moment") {
+    Maybes maybes;
+    const Draws draws(7);
+    for (std::uint64_t n = 0; n < 1'000; ++n)
+        CHECK_FALSE(maybes.ask(Site::heartbeat_late, draws, 1, n));
+    CHECK(maybes.taken(Site::heartbeat_late) == 0);
+    maybes.set(Site::heartbeat_late, 200'000);
+    std::vector<bool> drawn;
+    for (std::uint64_t n = 0; n < 1'000; ++n)
+        drawn.push_back(maybes.ask(Site::heartbeat_late, draws, 1, n));
+    const std::uint64_t taken = maybes.taken(Site::heartbeat_late);
+    CHECK(taken > 150);
+    CHECK(taken < 250);
+    // The same moments again, though others were asked between them; more often is more of them.
+    maybes.set(Site::heartbeat_late, 400'000);
+    maybes.set(Site::line_gives_up, 200'000);
+    std::uint64_t alike = 0;
+    for (std::uint64_t n = 0; n < 1'000; ++n) {
+        const bool again = maybes.ask(Site::heartbeat_late, draws, 1, n);
+        CHECK((!drawn[n] || again));
+        alike += maybes.ask(Site::line_gives_up, draws, 1, n) == drawn[n] ? 1 : 0;
+    }
+    CHECK(alike < 900);  // another site, another draw
+    for (std::size_t i = 0; i < site_count; ++i)
+        CHECK(site_from_name(to_string(static_cast<Site>(i))) == static_cast<Site>(i));
+    CHECK_FALSE(site_from_name("").has_value());
 }
