@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t block_bytes = 64 * 1024;  // a block ends with the first event past this
 constexpr std::size_t block_header = 12;        // bytes, events, crc32c; little-endian
-constexpr std::size_t kinds_count = 8;
+constexpr unsigned kinds_count = 17;
+constexpr unsigned kinds_low = 16;  // kinds with an outcome are among these
 
 void put(std::string& out, std::uint64_t value) {
     for (; value >= 128; value >>= 7) out += static_cast<char>(value | 128);
@@ -77,7 +78,39 @@ void put_fields(std::string& out, const Event& event) {
             put_signed(out, event.epoch);
             put_signed(out, event.offset);
             return;
-        case Kind::final_reads: return;
+        case Kind::final_reads:
+        case Kind::commit_returned: return;
+        case Kind::committed_returned: put_signed(out, event.offset); return;
+        case Kind::owner_told:
+        case Kind::leader_told:
+            put_signed(out, event.partition);
+            put(out, event.value);
+            put_signed(out, event.epoch);
+            return;
+        case Kind::commit_invoked:
+            put_signed(out, event.partition);
+            put(out, event.value);
+            put_signed(out, event.epoch);
+            put_signed(out, event.offset);
+            return;
+        case Kind::committed_invoked:
+            put_signed(out, event.partition);
+            put(out, event.value);
+            return;
+        case Kind::sends_promised:
+            put_signed(out, event.offset);
+            put_signed(out, event.acks);
+            return;
+        case Kind::resource_told:
+            put(out, event.value);
+            put_signed(out, event.offset);
+            return;
+        case Kind::key_told:
+            put_signed(out, event.partition);
+            put(out, event.value);
+            put_signed(out, event.offset);
+            put_signed(out, event.acks);
+            return;
     }
 }
 
@@ -151,7 +184,39 @@ bool read_fields(Numbers& numbers, Event& event) {
             event.epoch = numbers.next_narrow<std::int32_t>();
             event.offset = numbers.next_signed();
             break;
-        case Kind::final_reads: break;
+        case Kind::final_reads:
+        case Kind::commit_returned: break;
+        case Kind::committed_returned: event.offset = numbers.next_signed(); break;
+        case Kind::owner_told:
+        case Kind::leader_told:
+            event.partition = numbers.next_narrow<std::int32_t>();
+            event.value = numbers.next();
+            event.epoch = numbers.next_narrow<std::int32_t>();
+            break;
+        case Kind::commit_invoked:
+            event.partition = numbers.next_narrow<std::int32_t>();
+            event.value = numbers.next();
+            event.epoch = numbers.next_narrow<std::int32_t>();
+            event.offset = numbers.next_signed();
+            break;
+        case Kind::committed_invoked:
+            event.partition = numbers.next_narrow<std::int32_t>();
+            event.value = numbers.next();
+            break;
+        case Kind::sends_promised:
+            event.offset = numbers.next_signed();
+            event.acks = numbers.next_narrow<std::int16_t>();
+            break;
+        case Kind::resource_told:
+            event.value = numbers.next();
+            event.offset = numbers.next_signed();
+            break;
+        case Kind::key_told:
+            event.partition = numbers.next_narrow<std::int32_t>();
+            event.value = numbers.next();
+            event.offset = numbers.next_signed();
+            event.acks = numbers.next_narrow<std::int16_t>();
+            break;
     }
     return numbers.good();
 }
@@ -177,8 +242,10 @@ void BinaryWriter::close() {
 }
 
 void BinaryWriter::write(const Event& event) {
-    block_ += static_cast<char>(static_cast<unsigned>(event.kind) |
-                                (static_cast<unsigned>(event.outcome) << 4));
+    // Three in place of an outcome: a kind beyond those that four bits tell.
+    const auto kind = static_cast<unsigned>(event.kind);
+    const unsigned high = kind >= kinds_low ? 3 : static_cast<unsigned>(event.outcome);
+    block_ += static_cast<char>((kind & 15) | (high << 4));
     put_signed(block_, difference(event.time, time_));
     time_ = event.time;
     put_signed(block_, event.client);
@@ -227,9 +294,10 @@ Status read_binary(std::string_view bytes, const std::function<void(const Event&
             if (numbers.at_end()) return error(at, "a block has fewer events than it says");
             reset(event);
             const auto head = static_cast<unsigned>(numbers.next());
-            if ((head & 15) >= kinds_count || (head >> 4) > 2) return error(at, "an unknown event");
-            event.kind = static_cast<Kind>(head & 15);
-            event.outcome = static_cast<Outcome>(head >> 4);
+            const unsigned kind = (head & 15) + (head >> 4 == 3 ? kinds_low : 0);
+            if (kind >= kinds_count || head >> 4 > 3) return error(at, "an unknown event");
+            event.kind = static_cast<Kind>(kind);
+            event.outcome = head >> 4 == 3 ? Outcome::ok : static_cast<Outcome>(head >> 4);
             const std::int64_t before = time;
             time = sum(time, numbers.next_signed());
             event.time = time;

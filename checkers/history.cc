@@ -15,6 +15,15 @@ const char* to_string(Kind kind) {
         case Kind::latest_returned: return "latest_returned";
         case Kind::reset_told: return "reset_told";
         case Kind::final_reads: return "final_reads";
+        case Kind::owner_told: return "owner_told";
+        case Kind::commit_invoked: return "commit_invoked";
+        case Kind::commit_returned: return "commit_returned";
+        case Kind::committed_invoked: return "committed_invoked";
+        case Kind::committed_returned: return "committed_returned";
+        case Kind::leader_told: return "leader_told";
+        case Kind::sends_promised: return "sends_promised";
+        case Kind::resource_told: return "resource_told";
+        case Kind::key_told: return "key_told";
     }
     KLAMM_UNREACHABLE();
 }

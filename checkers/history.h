@@ -22,6 +22,19 @@ enum class Kind : std::uint8_t {
     reset_told,       // partition, offset: a consumer learnt that what it had read is gone; it goes
                       // on at offset (-1: not known yet)
     final_reads,      // from here on polls are the final reads; no other field
+    // What services promise besides (service_checker.h):
+    owner_told,          // partition, value: group, epoch: generation; the client owns the
+                         // partition in it, or with -1 no longer
+    commit_invoked,      // partition, value: group, epoch: generation, offset
+    commit_returned,     // outcome
+    committed_invoked,   // partition, value: group
+    committed_returned,  // outcome; when ok: offset, -1 when there is none
+    leader_told,         // partition, epoch, value: the node that leads in it
+    sends_promised,      // offset: nanoseconds within which this client's sends end, -1: no longer;
+                         // acks: 1 when they are written in the order of invocation
+    resource_told,       // value: which resource, offset: how much of it is held
+    key_told,            // partition, value: of a record, offset: its key in a compacted log, acks:
+                         // 1 when it deletes the key
 };
 
 enum class Outcome : std::uint8_t {

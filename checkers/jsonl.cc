@@ -27,15 +27,30 @@ enum class Key : std::uint8_t {
     log_start,
     high_watermark,
     records,
+    // By other names in the kinds that services have.
+    group,       // value
+    generation,  // epoch
+    node,        // value
+    within,      // offset
+    ordered,     // acks
+    resource,    // value
+    amount,      // offset
+    key,         // offset
+    deletes,     // acks
 };
 
-constexpr std::array<const char*, 9> key_names{"partition", "outcome",        "value",
-                                               "acks",      "offset",         "epoch",
-                                               "log_start", "high_watermark", "records"};
+constexpr std::array<const char*, 18> key_names{
+    "partition", "outcome",        "value",    "acks",   "offset",     "epoch",
+    "log_start", "high_watermark", "records",  "group",  "generation", "node",
+    "within",    "ordered",        "resource", "amount", "key",        "deletes"};
 
-constexpr std::array<Kind, 8> kinds{
-    Kind::send_invoked,   Kind::send_returned,   Kind::poll_invoked, Kind::poll_returned,
-    Kind::latest_invoked, Kind::latest_returned, Kind::reset_told,   Kind::final_reads};
+constexpr std::array<Kind, 17> kinds{
+    Kind::send_invoked,       Kind::send_returned,   Kind::poll_invoked,
+    Kind::poll_returned,      Kind::latest_invoked,  Kind::latest_returned,
+    Kind::reset_told,         Kind::final_reads,     Kind::owner_told,
+    Kind::commit_invoked,     Kind::commit_returned, Kind::committed_invoked,
+    Kind::committed_returned, Kind::leader_told,     Kind::sends_promised,
+    Kind::resource_told,      Kind::key_told};
 
 /// The keys of a kind, beyond time, client, operation and kind, in the order of writing.
 std::span<const Key> keys_of(Kind kind) {
@@ -46,6 +61,15 @@ std::span<const Key> keys_of(Kind kind) {
                                               Key::records};
     static constexpr std::array latest_invoked{Key::partition};
     static constexpr std::array latest_returned{Key::outcome, Key::epoch, Key::offset};
+    static constexpr std::array owner_told{Key::partition, Key::group, Key::generation};
+    static constexpr std::array commit_invoked{Key::partition, Key::group, Key::generation,
+                                               Key::offset};
+    static constexpr std::array commit_returned{Key::outcome};
+    static constexpr std::array committed_invoked{Key::partition, Key::group};
+    static constexpr std::array leader_told{Key::partition, Key::node, Key::epoch};
+    static constexpr std::array sends_promised{Key::within, Key::ordered};
+    static constexpr std::array resource_told{Key::resource, Key::amount};
+    static constexpr std::array key_told{Key::partition, Key::value, Key::key, Key::deletes};
     switch (kind) {
         case Kind::send_invoked: return send_invoked;
         case Kind::send_returned: return send_returned;
@@ -55,34 +79,63 @@ std::span<const Key> keys_of(Kind kind) {
         case Kind::latest_returned: return latest_returned;
         case Kind::reset_told: return poll_invoked;
         case Kind::final_reads: return {};
+        case Kind::owner_told: return owner_told;
+        case Kind::commit_invoked: return commit_invoked;
+        case Kind::commit_returned: return commit_returned;
+        case Kind::committed_invoked: return committed_invoked;
+        case Kind::committed_returned: return send_returned;
+        case Kind::leader_told: return leader_told;
+        case Kind::sends_promised: return sends_promised;
+        case Kind::resource_told: return resource_told;
+        case Kind::key_told: return key_told;
+    }
+    KLAMM_UNREACHABLE();
+}
+
+/// The member of an event that a key names, as "what(member)"; of outcome and records none.
+template <class What>
+auto with_member(Key key, What what) {
+    switch (key) {
+        case Key::partition: return what(&Event::partition);
+        case Key::value:
+        case Key::group:
+        case Key::node:
+        case Key::resource: return what(&Event::value);
+        case Key::acks:
+        case Key::ordered:
+        case Key::deletes: return what(&Event::acks);
+        case Key::offset:
+        case Key::within:
+        case Key::amount:
+        case Key::key: return what(&Event::offset);
+        case Key::epoch:
+        case Key::generation: return what(&Event::epoch);
+        case Key::log_start: return what(&Event::log_start);
+        case Key::high_watermark: return what(&Event::high_watermark);
+        case Key::outcome:
+        case Key::records: break;
     }
     KLAMM_UNREACHABLE();
 }
 
 void write_key(std::string& out, Key key, const Event& event) {
     auto to = std::back_inserter(out);
-    switch (key) {
-        case Key::partition: fmt::format_to(to, R"(,"partition":{})", event.partition); return;
-        case Key::outcome:
-            fmt::format_to(to, R"(,"outcome":"{}")", to_string(event.outcome));
-            return;
-        case Key::value: fmt::format_to(to, R"(,"value":{})", event.value); return;
-        case Key::acks: fmt::format_to(to, R"(,"acks":{})", event.acks); return;
-        case Key::offset: fmt::format_to(to, R"(,"offset":{})", event.offset); return;
-        case Key::epoch: fmt::format_to(to, R"(,"epoch":{})", event.epoch); return;
-        case Key::log_start: fmt::format_to(to, R"(,"log_start":{})", event.log_start); return;
-        case Key::high_watermark:
-            fmt::format_to(to, R"(,"high_watermark":{})", event.high_watermark);
-            return;
-        case Key::records:
-            out += R"(,"records":[)";
-            for (std::size_t i = 0; i < event.records.size(); ++i) {
-                fmt::format_to(to, "{}[{},{}]", i == 0 ? "" : ",", event.records[i].offset,
-                               event.records[i].value);
-            }
-            out += ']';
-            return;
+    if (key == Key::outcome) {
+        fmt::format_to(to, R"(,"outcome":"{}")", to_string(event.outcome));
+        return;
     }
+    if (key == Key::records) {
+        out += R"(,"records":[)";
+        for (std::size_t i = 0; i < event.records.size(); ++i) {
+            fmt::format_to(to, "{}[{},{}]", i == 0 ? "" : ",", event.records[i].offset,
+                           event.records[i].value);
+        }
+        out += ']';
+        return;
+    }
+    with_member(key, [&](auto member) {
+        fmt::format_to(to, R"(,"{}":{})", key_names[static_cast<std::size_t>(key)], event.*member);
+    });
 }
 
 /// One line being read; errors name the line and the key.
@@ -188,18 +241,9 @@ class Line {
 Status read_key(Line& line, Key key, Event& event) {
     constexpr std::array outcomes{Outcome::ok, Outcome::failed, Outcome::unknown};
     const char* name = key_names[static_cast<std::size_t>(key)];
-    switch (key) {
-        case Key::partition: return line.integer(name, event.partition);
-        case Key::outcome: return line.name(name, outcomes, event.outcome);
-        case Key::value: return line.integer(name, event.value);
-        case Key::acks: return line.integer(name, event.acks);
-        case Key::offset: return line.integer(name, event.offset);
-        case Key::epoch: return line.integer(name, event.epoch);
-        case Key::log_start: return line.integer(name, event.log_start);
-        case Key::high_watermark: return line.integer(name, event.high_watermark);
-        case Key::records: return line.records(event.records);
-    }
-    KLAMM_UNREACHABLE();
+    if (key == Key::outcome) return line.name(name, outcomes, event.outcome);
+    if (key == Key::records) return line.records(event.records);
+    return with_member(key, [&](auto member) { return line.integer(name, event.*member); });
 }
 
 /// A line exactly as write_event spells it.
@@ -253,16 +297,9 @@ class Spelt {
     }
     bool value(Key key, Event& event) {
         constexpr std::array outcomes{Outcome::ok, Outcome::failed, Outcome::unknown};
-        switch (key) {
-            case Key::partition: return number(event.partition);
-            case Key::outcome: return literal("\"") && name(outcomes, event.outcome);
-            case Key::value: return number(event.value);
-            case Key::acks: return number(event.acks);
-            case Key::offset: return number(event.offset);
-            case Key::epoch: return number(event.epoch);
-            case Key::log_start: return number(event.log_start);
-            case Key::high_watermark: return number(event.high_watermark);
-            case Key::records: break;
+        if (key == Key::outcome) return literal("\"") && name(outcomes, event.outcome);
+        if (key != Key::records) {
+            return with_member(key, [&](auto member) { return number(event.*member); });
         }
         if (literal("[]")) return true;
         if (!literal("[")) return false;

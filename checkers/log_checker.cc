@@ -352,7 +352,8 @@ struct LogChecker::State : LogCore {
 
     // The end.
 
-    void finish_value(const Value& value) {
+    void finish_value(ValueIndex index) {
+        const Value& value = values[index];
         const Partition& partition = partitions[value.partition];
         const bool acknowledged = value.outcome == Outcome::ok && value.returned >= 0;
         const bool hard = value.read >= 0 || (acknowledged && value.acks == -1);
@@ -363,6 +364,7 @@ struct LogChecker::State : LogCore {
         }
         if (seen || value.offset < partition.log_start_max) return;
         if (value.offset < 0) return;  // a record that INCONS has named already
+        if (compactable(index)) return;
         if (excusable(partition, value, value.offset)) {
             if (!value.excused) ++totals.excused;
             return;
@@ -410,6 +412,15 @@ void LogChecker::feed(const Event& event) {
             state.finals = true;
             state.positions.clear();
             return;
+        case Kind::key_told: state.key_told(event); return;
+        case Kind::owner_told:
+        case Kind::commit_invoked:
+        case Kind::commit_returned:
+        case Kind::committed_invoked:
+        case Kind::committed_returned:
+        case Kind::leader_told:
+        case Kind::sends_promised:
+        case Kind::resource_told: return;  // service_checker.h
     }
 }
 
@@ -443,10 +454,11 @@ void LogChecker::finish(std::int64_t time) {
     KLAMM_ASSERT(!state.finished);
     state.finished = true;
     state.time = std::max(state.time, time);
+    state.end_keys();
     const bool short_by_one = slips(state.options.slip, Slip::checker_skips_last_send);
     const std::size_t end = state.values.size() - (short_by_one ? 1 : 0);
     for (std::size_t i = 1; i < end; ++i) {
-        state.finish_value(state.values[i]);
+        state.finish_value(static_cast<ValueIndex>(i));
         ++state.totals.judged;
     }
 }

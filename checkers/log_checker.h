@@ -16,7 +16,11 @@
 // report them, and holds LATEST to KIP-207: monotone in real time while leader epochs do not
 // decrease. Reads::strict reports them all.
 //
-// Not judged: transactions, groups, compaction; that log start moves lawfully.
+// Of records that were told a key, compaction may take those that a later one of the key replaces,
+// and those that delete it; the last one of each key must be there.
+//
+// Not judged: transactions; groups and other services (service_checker.h); that log start moves
+// lawfully.
 
 #include <cstdint>
 #include <memory>

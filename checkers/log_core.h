@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -47,6 +48,14 @@ struct LogCore {
     std::int64_t time = 0;
     bool finals = false;
     bool finished = false;
+    // Compacted partitions: what is known of keys, and who passed over records that have one.
+    struct KeyTold {
+        std::int64_t key = 0;
+        bool deletes = false;
+    };
+    std::map<ValueIndex, KeyTold> keys;
+    std::map<ValueIndex, Event> passed_keyed;  // the first poll that did
+    std::map<std::pair<std::int32_t, std::int64_t>, ValueIndex> last_of_key;  // once it has ended
 
     // Witnesses.
 
@@ -241,6 +250,14 @@ struct LogCore {
         report_skip(gap->second.poll, value, offset);
     }
     void report_skip(const Event& poll, const Value& value, std::int64_t offset) {
+        if (!keys.empty()) {
+            // Whether a later record has its key, only the end knows.
+            const ValueIndex index = value_index.find(value.value);
+            if (keys.count(index) > 0) {
+                passed_keyed.try_emplace(index, poll);
+                return;
+            }
+        }
         std::vector<Event> events = events_of(value);
         events.push_back(poll);
         report(Code::skip, value.partition,
@@ -256,8 +273,42 @@ struct LogCore {
             const Value& value = values[partition.slots.at(at)];
             if (excusable(partition, value, at)) continue;
             report_skip(poll, value, at);
-            return;  // one witness a poll is enough
+            if (keys.empty()) return;  // one witness a poll is enough
         }
+    }
+
+    // Compaction.
+
+    void key_told(const Event& event) {
+        const ValueIndex found = value_index.find(event.value);
+        if (found == value_none) {
+            malformed(event, fmt::format("value {} has a key and was not sent", event.value));
+            return;
+        }
+        keys[found] = {event.offset, event.acks == 1};
+    }
+    /// Which record of each key lies last, and who jumped over one that does.
+    void end_keys() {
+        for (const auto& [index, told] : keys) {
+            const Value& value = values[index];
+            if (value.offset < 0 || value.excused) continue;
+            ValueIndex& last = last_of_key[{value.partition, told.key}];
+            if (last == value_none || values[last].offset < value.offset) last = index;
+        }
+        for (const auto& [index, poll] : passed_keyed) {
+            const Value& value = values[index];
+            if (compactable(index)) continue;
+            keys.erase(index);  // so that it is told
+            report_skip(poll, value, value.offset);
+        }
+    }
+    /// Whether compaction may have taken it: a later record has its key, or it deletes the key.
+    [[nodiscard]] bool compactable(ValueIndex index) const {
+        const auto told = keys.find(index);
+        if (told == keys.end()) return false;
+        const auto last = last_of_key.find({values[index].partition, told->second.key});
+        if (last == last_of_key.end()) return false;
+        return last->second != index || told->second.deletes;
     }
 };
 

@@ -17,6 +17,7 @@
 #include "checkers/linearizability.h"
 #include "checkers/log_checker.h"
 #include "checkers/operation_reader.h"
+#include "checkers/service_checker.h"
 #include "checkers/timeline.h"
 #include "checkers/transaction_checker.h"
 #include "sim/judge/counts.h"
@@ -38,7 +39,8 @@ constexpr std::string_view check_help =
     "usage: klamm check [--model MODEL] [options] HISTORY\n"
     "\n"
     "Without --model the file says what it is:\n"
-    "  events of partition logs     JSON lines, or the binary form of them (checkers/FORMAT.md)\n"
+    "  events of partition logs     JSON lines, or the binary form of them (checkers/FORMAT.md);\n"
+    "                               also groups, commits, leaders, promises, resources in them\n"
     "  Jepsen's Kafka workload      EDN; its anomalies by their published names, and more\n"
     "  transactions over lists      Jepsen's EDN or JSON lines; Elle's anomalies, cycles drawn\n"
     "\n"
@@ -78,28 +80,34 @@ int unreadable(const Console& console, std::string_view path, const Error& error
 int check_log(const Console& console, std::string_view path, std::string_view text,
               const checkers::Options& rules) {
     checkers::LogChecker checker(rules);
+    checkers::ServiceChecker services;
     std::int64_t time = 0;
     const auto feed = [&](const checkers::Event& event) {
         time = event.time;
         checker.feed(event);
+        services.feed(event);
     };
     const Status read = text.starts_with(checkers::binary_magic)
                             ? checkers::read_binary(text, feed)
                             : checkers::read_events(text, feed);
     if (!read.ok()) return unreadable(console, path, read.error());
     checker.finish(time);
+    services.finish(time);
     bool malformed = false;
-    bool red = false;
+    bool red = !services.violations().empty();
     for (const checkers::Violation& one : checker.violations()) {
         console.out(fmt::format("{}: {}\n", to_string(one.code), one.sentence));
         (one.code == checkers::Code::malformed ? malformed : red) = true;
+    }
+    for (const checkers::ServiceViolation& one : services.violations()) {
+        console.out(fmt::format("{}: {}\n", one.name, one.sentence));
     }
     const checkers::Totals& totals = checker.totals();
     console.out(fmt::format(
         "{} events, {} sends, {} acknowledged, {} polls, {} records read, {} stale answers, {} "
         "violations\n",
         totals.events, totals.sends, totals.acknowledged, totals.polls, totals.records_read,
-        totals.stale, totals.violations));
+        totals.stale, totals.violations + services.violations().size()));
     return conclude(console, red         ? sim::Verdict::safety
                              : malformed ? sim::Verdict::harness_error
                                          : sim::Verdict::passed);

@@ -20,7 +20,7 @@ History any_history() {
         Event event;
         time += *rc::gen::inRange<std::int64_t>(0, 1'000'000);
         event.time = time;
-        event.kind = static_cast<Kind>(*rc::gen::inRange(0, 8));
+        event.kind = static_cast<Kind>(*rc::gen::inRange(0, 17));
         event.client = *rc::gen::arbitrary<std::int32_t>();
         event.operation = *rc::gen::arbitrary<std::uint64_t>();
         const auto offset = [] { return *rc::gen::arbitrary<std::int64_t>(); };
@@ -46,11 +46,32 @@ History any_history() {
                 event.epoch = partition();
                 event.offset = offset();
                 break;
+            case Kind::committed_returned: event.offset = offset(); break;
+            case Kind::commit_invoked: event.offset = offset(); [[fallthrough]];
+            case Kind::owner_told:
+            case Kind::leader_told: event.epoch = partition(); [[fallthrough]];
+            case Kind::committed_invoked:
+                event.partition = partition();
+                event.value = *rc::gen::arbitrary<std::uint64_t>();
+                break;
+            case Kind::key_told: event.partition = partition(); [[fallthrough]];
+            case Kind::sends_promised:
+                event.acks = *rc::gen::arbitrary<std::int16_t>();
+                event.offset = offset();
+                if (event.kind == Kind::sends_promised) break;
+                event.value = *rc::gen::arbitrary<std::uint64_t>();
+                break;
+            case Kind::resource_told:
+                event.value = *rc::gen::arbitrary<std::uint64_t>();
+                event.offset = offset();
+                break;
+            case Kind::commit_returned:
             case Kind::final_reads: break;
         }
-        const bool returned = event.kind == Kind::send_returned ||
-                              event.kind == Kind::poll_returned ||
-                              event.kind == Kind::latest_returned;
+        const bool returned =
+            event.kind == Kind::send_returned || event.kind == Kind::poll_returned ||
+            event.kind == Kind::latest_returned || event.kind == Kind::commit_returned ||
+            event.kind == Kind::committed_returned;
         if (returned) event.outcome = static_cast<Outcome>(*rc::gen::inRange(0, 3));
         history.push_back(event);
     }

@@ -182,3 +182,19 @@ TEST_CASE("check: transactions over lists, by the isolation that was promised") 
     CHECK(lines.out.find("garbage-read: process 1's transaction (line 2) read 5 in \"x\", which "
                          "nobody has appended\n") != std::string::npos);
 }
+
+TEST_CASE("check: what services promise is judged beside the logs") {
+    const std::string text =
+        R"({"time":1,"client":1,"operation":1,"kind":"owner_told","partition":0,"group":7,"generation":2}
+{"time":2,"client":2,"operation":1,"kind":"owner_told","partition":0,"group":7,"generation":2}
+{"time":3,"client":1,"operation":2,"kind":"commit_invoked","partition":0,"group":7,"generation":2,"offset":4}
+{"time":4,"client":1,"operation":2,"kind":"commit_returned","outcome":"ok"}
+)";
+    const Checked said = check(text);
+    CHECK(said.status == 1);
+    CHECK(said.out ==
+          "two-owners: clients 1 and 2 own partition 0 in generation 2 of group 7\n"
+          "4 events, 0 sends, 0 acknowledged, 0 polls, 0 records read, 0 stale answers, 1 "
+          "violations\nsafety\n");
+    CHECK(check(text.substr(text.find('\n') + 1)).status == 0);
+}
