@@ -185,11 +185,8 @@ struct ServiceChecker::State {
     void commit_invoked(const Event& event) {
         GroupPartition& at = group(event);
         OpenCommit row{plain(event), events, {}, {}};
-        for (auto one = at.owners.upper_bound(event.epoch); one != at.owners.end(); ++one) {
-            if (event.epoch < 0 || one->second.client == event.client) continue;
-            row.newer = one->second;
-            break;
-        }
+        const auto newer = at.owners.upper_bound(event.epoch);
+        if (event.epoch >= 0 && newer != at.owners.end()) row.newer = newer->second;
         open[id(event)] = row;
         ++at.commits[event.offset].open;
     }

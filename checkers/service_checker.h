@@ -7,8 +7,8 @@
 //   late-send         a send ended, or had not ended, after the time within which it should
 //                     (delivery.timeout.ms, KIP-91)
 //   two-owners        two members own a partition in one generation of a group
-//   stale-commit      a commit of an older generation succeeded, though another member was told
-//                     before that it owns the partition in a newer one
+//   stale-commit      a commit of an older generation succeeded, though a member was told before
+//                     that it owns the partition in a newer one
 //   lost-commit       a committed offset was answered although a later commit was complete before
 //   ghost-commit      a committed offset was answered that nobody has committed
 //   skipped-record    an offset was committed past an acknowledged record that no member was shown

@@ -196,6 +196,9 @@ TEST_CASE("service checker: who was replaced commits no more") {
     Telling stale = lawful;
     stale.commits(1, 3, 6);
     CHECK(stale.names() == "stale-commit");
+    Telling own = lawful;  // even one's own
+    own.commits(2, 3, 6);
+    CHECK(own.names() == "stale-commit");
     Telling outside = lawful;  // an administrator's, of no generation
     outside.commits(9, -1, 6);
     CHECK(outside.names() == "");
@@ -221,6 +224,13 @@ TEST_CASE("service checker: what was committed is told, and nothing else") {
     ghost.committed(1, ghost.commit(1, 3, 8), Outcome::failed);
     ghost.told(2, ghost.ask(2), 8);
     CHECK(ghost.names() == "ghost-commit");
+    Telling around = t;  // one that began before and ended last hides none
+    const auto wide = around.commit(1, 3, 20);
+    around.commits(2, 3, 21);
+    around.commits(2, 3, 22);
+    around.committed(1, wide);
+    around.told(2, around.ask(2), 21);
+    CHECK(around.names() == "lost-commit");
     Telling unknown = t;  // may take effect at any time
     unknown.committed(1, unknown.commit(1, 3, 5), Outcome::unknown);
     unknown.commits(1, 3, 12);
@@ -250,7 +260,7 @@ TEST_CASE("service checker: answers about commits agree with a register's, asked
         std::map<std::uint64_t, std::size_t> place;  // operation → index
         std::uint64_t event = 0;
         bool expected = false;
-        for (int step = 0; step < 9; ++step) {
+        for (int step = 0; step < 14; ++step) {
             if (open.empty() || below(2) == 0) {
                 const bool commits = below(3) > 0;
                 Operation one;
@@ -330,6 +340,11 @@ TEST_CASE("service checker: what is committed was shown to the group") {
     stranger.poll(5, 2, {{2, 3}, {3, 4}});
     stranger.commits(2, 4, 4);
     CHECK(stranger.names() == "skipped-record");
+    Telling left = t;  // nor who has left
+    left.owner(1, -1);
+    left.poll(1, 2, {{2, 3}, {3, 4}});
+    left.commits(2, 4, 4);
+    CHECK(left.names() == "skipped-record");
 }
 
 TEST_CASE("service checker: one leader in an epoch, and resources that are given back") {

@@ -280,6 +280,18 @@ TEST_CASE("transactions: JSON lines say the same, and errors name the line") {
 )";
     CHECK(tells_transactions(text));
     CHECK(names(text, "serializable") == "G2-item");
+    // However it is spelt: with spaces each line goes another way.
+    std::string spaced;
+    for (const char c : text) spaced += c == ',' ? ", " : std::string(1, c);
+    CHECK(names(spaced, "serializable") == "G2-item");
+    for (const std::string& form : {text, spaced}) {
+        const auto history = read_transactions(form);
+        REQUIRE(history.ok());
+        CHECK(history->actions.size() == 4);
+        CHECK(history->actions[0].offset == 4);
+        CHECK(history->elements.empty());
+        CHECK(history->texts == std::vector<std::string>{"\"x\"", "1", "\"y\"", "\"a\""});
+    }
     CHECK_FALSE(tells_transactions("{:process 0, :type :invoke, :f :poll, :value [[:poll]]}"));
     CHECK(tells_transactions("{:process 0, :type :invoke, :f :txn, :value [[:r 1 nil]]}"));
     const auto error = [](const std::string& bad) {
