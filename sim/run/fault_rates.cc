@@ -191,7 +191,7 @@ bool of_racks(FaultKind kind) {
     return kind == FaultKind::power_loss_rack || kind == FaultKind::rack_cut;
 }
 
-/// Of sites a seed has none, or some for the whole of its storm; n is the site's number. Chances
+/// Of sites a seed has none, or some until its healing; n is the site's number. Chances
 /// are those of the profile's row in percent; each site is on in a third of the seeds that have
 /// any.
 void draw_sites(const RunPlan& plan, const Draws& draws, std::vector<FaultEvent>& faults) {
@@ -203,7 +203,6 @@ void draw_sites(const RunPlan& plan, const Draws& draws, std::vector<FaultEvent>
         fault.id = fault_id(FaultKind::maybe_site, n);
         fault.kind = FaultKind::maybe_site;
         fault.at = Instant{} + plan.warm_up;
-        fault.duration = plan.safety - plan.warm_up;
         fault.amount = draws.between(10'000, 300'000, site_domain, 2, n);
         fault.draw = n;
         faults.push_back(fault);

@@ -45,8 +45,9 @@ bool Storm::strike_site(const FaultEvent& fault) {
         taken += world().maybes(NodeId(i)).taken(site);
     }
     sites_.push_back({&fault, taken});
-    world().schedule(world().now() + fault.duration, fold64(edge_tag, entity_of(fault)),
-                     [this, &fault] { end(fault); });
+    const Instant until =
+        fault.duration.nanoseconds == 0 ? Instant{} + plan_.safety : world().now() + fault.duration;
+    world().schedule(until, fold64(edge_tag, entity_of(fault)), [this, &fault] { end(fault); });
     return false;  // counted when it is over
 }
 

@@ -13,6 +13,7 @@
 //   pct     each chain has a priority; at `depth` of the run's events, about, a chain falls behind
 //           all others for good
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>

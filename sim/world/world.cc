@@ -398,6 +398,7 @@ void World::perturb_surroundings(std::uint64_t salt) {
 }
 Plants& World::plants() { return impl_->plants_; }
 Maybes& World::maybes(NodeId node) { return impl_->machine(node).maybes; }
+const Maybes& World::maybes(NodeId node) const { return impl_->machine(node).maybes; }
 const Draws& World::draws() const { return impl_->draws_; }
 std::uint64_t World::hash() const { return impl_->trace_.hash(); }
 std::uint64_t World::events() const { return impl_->trace_.events(); }

@@ -196,6 +196,7 @@ class World {
     [[nodiscard]] Plants& plants();
     /// What the code of this machine's processes may do though it is rare.
     [[nodiscard]] Maybes& maybes(NodeId node);
+    [[nodiscard]] const Maybes& maybes(NodeId node) const;
     [[nodiscard]] const Draws& draws() const;
     [[nodiscard]] std::uint64_t hash() const;
     [[nodiscard]] std::uint64_t events() const;

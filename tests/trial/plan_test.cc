@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "sim/run/plan.h"
 #include "sim/run/token.h"
@@ -48,6 +49,33 @@ TEST_CASE("plan: switching a kind off leaves the faults of other kinds as they w
                       [&](const auto& fault) { return options.off.contains(fault.kind); });
         CHECK(make_plan(3, options).faults == expected);
     }
+}
+
+TEST_CASE("plan: at the edge brokers stand in racks, and what befalls a rack befalls all of it") {
+    std::set<std::size_t> sizes;
+    std::set<std::uint32_t> racks;
+    int faults = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        PlanOptions options = storm();
+        options.profile = Profile::edge;
+        const RunPlan plan = make_plan(seed, options);
+        const auto& rack = plan.cluster.racks;
+        sizes.insert(plan.cluster.shards.size());
+        racks.insert(rack.empty() ? 0 : *std::max_element(rack.begin(), rack.end()));
+        for (const FaultEvent& fault : plan.faults) {
+            if (fault.kind != FaultKind::power_loss_rack && fault.kind != FaultKind::rack_cut)
+                continue;
+            ++faults;
+            REQUIRE_FALSE(rack.empty());
+            std::vector<std::uint32_t> expected;
+            for (std::uint32_t i = 0; i < rack.size(); ++i)
+                if (rack[i] == rack[fault.targets.front()]) expected.push_back(i);
+            CHECK(fault.targets == expected);
+        }
+    }
+    CHECK(sizes == std::set<std::size_t>{3, 4, 5});
+    CHECK(racks == std::set<std::uint32_t>{0, 2, 3});
+    CHECK(faults > 20);
 }
 
 TEST_CASE("plan: without slow links no packet takes as long as a missed heartbeat") {
@@ -118,6 +146,7 @@ TEST_CASE("token: reading it gives the plan back") {
         PlanOptions options = storm(milliseconds(30'500));
         options.profile = Profile::power;
         options.plant = Bug::truncate_to_hw;
+        options.explore = ExploreOptions::How::pos;
         options.off = {FaultKind::pause, FaultKind::kill, FaultKind::kill_in_turn};
         PlanEdits edits;
         edits.removed = {fault_id(FaultKind::move_leader, 0), fault_id(FaultKind::move_leader, 1),

@@ -117,3 +117,35 @@ TEST_CASE("rules: none acts when all is to be well") {
     add_request(produce, 0, 6, 0);
     CHECK(reading.leave(0, 0, produce) == 0);
 }
+
+TEST_CASE("rules: who is to be refused is known before the request arrives, by its client too") {
+    for (const std::size_t packet : {1, 3, 12, 13, 14, 1000}) {
+        Reading reading(packet);
+        for (int i = 0; i < 3; ++i)
+            reading.world.add_node({.name = std::to_string(i), .factory = {}});
+        RequestRule rule;
+        rule.api = 1;
+        rule.error = 6;
+        rule.met = [&reading] { ++reading.met; };
+        reading.rules.add(rule);
+        const auto fetch_of = [](std::uint32_t correlation, const std::string& client) {
+            Bytes bytes;
+            put32(bytes, static_cast<std::uint32_t>(8 + 2 + client.size() + 5));
+            put32(bytes, 1U << 16 | 7);
+            put32(bytes, correlation);
+            bytes.push_back(0);
+            bytes.push_back(static_cast<std::uint8_t>(client.size()));
+            bytes.insert(bytes.end(), client.begin(), client.end());
+            bytes.resize(bytes.size() + 5, 0xff);
+            return bytes;
+        };
+        CHECK(reading.leave(0, 0, fetch_of(9, "somebody")) == 1);
+        CHECK(reading.leave(0, 0, fetch_of(10, "somebody")) == 0);
+        Maybes& asked = reading.world.maybes(NodeId{2});
+        CHECK_FALSE(asked.refusal(1, 9, "another").has_value());
+        CHECK_FALSE(asked.refusal(1, 10, "somebody").has_value());
+        CHECK_FALSE(asked.refusal(0, 9, "somebody").has_value());
+        CHECK(asked.refusal(1, 9, "somebody") == std::optional<std::int16_t>(6));
+        CHECK_FALSE(asked.refusal(1, 9, "somebody").has_value());  // once
+    }
+}
