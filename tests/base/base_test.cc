@@ -114,7 +114,7 @@ TEST_CASE("plants: named by code or name, counted when taken") {
     CHECK(plants.taken(Bug::truncate_to_hw) == 1);
 }
 
-TEST_CASE("maybes: a site is never taken unless it is on; what is drawn is named by the moment") {
+TEST_CASE("maybes: a site is taken only where it is on, and drawn by the moment") {
     Maybes maybes;
     const Draws draws(7);
     for (std::uint64_t n = 0; n < 1'000; ++n)
