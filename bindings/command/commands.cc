@@ -66,8 +66,8 @@ constexpr std::string_view help =
     "  dump-log [--json] [--records] FILE...\n"
     "                          what stands in files of a log directory, as kafka-dump-log has it\n"
     "\n"
-    "Profiles: calm, weather, storm, power, disk. Exit status: 0 passed, 1 safety, 2 liveness,\n"
-    "3 crash, 4 harness error, 5 usage.\n";
+    "Profiles: calm, weather, storm, power, disk, quorum, edge, groups. Exit status: 0 passed,\n"
+    "1 safety, 2 liveness, 3 crash, 4 harness error, 5 usage.\n";
 
 int contract_command(Words words, const Console& console) {
     if (!words.empty()) return complain(console, "contract", "takes no options");

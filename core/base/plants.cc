@@ -43,10 +43,9 @@ const std::array<BugEntry, bug_count>& bug_catalogue() {
          "Replies and visible effects wait until the record is committed.", "LOST"},
         {Bug::zombie_commit_accepted, "G1", "zombie-commit-accepted",
          "A commit of offsets comes from a current member, in the group's generation.",
-         "OFFREG, DUP", false},
+         "OFFREG, DUP"},
         {Bug::offset_commit_acked_early, "G2", "offset-commit-acked-early",
-         "A commit of offsets is answered when its record is below the high watermark.", "OFFREG",
-         false},
+         "A commit of offsets is answered when its record is below the high watermark.", "OFFREG"},
         {Bug::elects_outside_isr, "C10", "elects-outside-isr",
          "Without permission for an unclean election a leader comes from the ISR, from the ELR "
          "when "

@@ -67,6 +67,13 @@ class Cluster {
 
     /// Whether a request can be sent to `broker` now; if it is not connected, this asks for it.
     bool ready(env::Env& env, BrokerId broker);
+    /// Whether the last connection to `broker` failed or broke, and the next is not due yet.
+    [[nodiscard]] bool unavailable(env::Env& env, BrokerId broker) const {
+        const auto found = links_.find(broker);
+        return found != links_.end() &&
+               found->second.channel.connection() == env::ConnectionId::none &&
+               env.turn().now < found->second.channel.deadline();
+    }
     /// Breaks the connection to `broker`; what was under way on it comes back unanswered.
     void disconnect(env::Env& env, BrokerId broker, std::vector<Reply>& replies);
     /// The ready broker with the least in flight, for requests that any can answer; without one,

@@ -154,6 +154,8 @@ Duration GroupConsumer::backoff(env::Env& env, std::uint64_t failures) {
 std::optional<BrokerId> GroupConsumer::coordinator(env::Env& env) {
     if (coordinator_) {
         if (cluster_.ready(env, *coordinator_)) return coordinator_;
+        // Whoever cannot be reached may be it no more.
+        if (cluster_.unavailable(env, *coordinator_)) doubt_coordinator(env);
         return std::nullopt;
     }
     if (finding_ != 0) return std::nullopt;

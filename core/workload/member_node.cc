@@ -144,6 +144,8 @@ class MemberNode::Body {
                         member_.seek(partition, Offset(0));
                     break;
                 case What::left: env.stop(0); break;
+                // As an application does whose consumer throws; somebody starts it again.
+                case What::failed: env.stop(1); break;
                 default: break;
             }
             take(env, more);

@@ -88,7 +88,8 @@ struct ProbeWorkload {
 /// A member of a consumer group, for as long as its process lives; a new process joins anew.
 /// Operation j is drawn to be a commit of all that it has read, a question what is committed, or
 /// else a poll of a partition that it owns; one that cannot begin is dropped and counted. What is
-/// revoked it commits first. Asked to stop, it leaves.
+/// revoked it commits first. Asked to stop, it leaves; told that it can be no member, it ends with
+/// status 1.
 struct MemberWorkload {
     std::uint32_t client = 5;
     config::ConsumerOptions options;  // group.id and all of its timeouts

@@ -82,6 +82,14 @@ constexpr ContractRule contract_rules[] = {
      "through failover and truncation.",
      "failover/pending_answers",
      "judge:I7: sequences go on without gap or repeat, and truncation takes them back"},
+    {"I8", "I8",
+     "Groups: one owner a partition a generation; no commit is acknowledged that was asked for in "
+     "a "
+     "generation after a member of a later one had been told its part; who asks the coordinator "
+     "for "
+     "committed offsets is told of none that an acknowledged commit has replaced, unless part of "
+     "the group's partition was lost lawfully.",
+     "groups/paused_past_its_session", "G1"},
     {"I10", "I10",
      "Metadata: one controller leads an epoch, one vote is given in it and none that was told is "
      "forgotten; what counts as committed reaches into the leader's own epoch and is synced by a "
@@ -184,8 +192,8 @@ ledger: E1, no GOOD candidate and unclean election off.
 
 ## What nothing here enforces yet
 
-I4 (the marker of a clean stop carries the broker epoch) by the judge: `core/controller`'s own tests hold it. I8 (groups),
-I9 (transactions). That images are equal where the metadata log is (I10). Derived losses. Promises that compaction, DeleteTopics or an
+I4 (the marker of a clean stop carries the broker epoch) by the judge: `core/controller`'s own tests hold it. I9
+(transactions). That images are equal where the metadata log is (I10). Derived losses. Promises that compaction, DeleteTopics or an
 abort end. Liveness excuses E2 to E5.
 )";
 

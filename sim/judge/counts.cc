@@ -38,6 +38,9 @@ auto rows(const RunCounts& counts) {
         std::pair{"polls", counts.polls},
         std::pair{"records_read", counts.records_read},
         std::pair{"quorum_elections", counts.quorum_elections},
+        std::pair{"group_assignments", counts.group_assignments},
+        std::pair{"group_commits", counts.group_commits},
+        std::pair{"group_reads", counts.group_reads},
     };
 }
 
@@ -62,6 +65,8 @@ std::string harness_complaint(const RunOutcome& outcome) {
     }
     if (outcome.counts.batches_acked == 0) return "nothing was acknowledged";
     if (outcome.counts.elections == 0) return "nobody was elected";
+    if (outcome.groups_asked && outcome.counts.group_commits == 0)
+        return "no member of a group had a commit acknowledged";
     return {};
 }
 
@@ -82,8 +87,9 @@ nlohmann::json to_json(const RunCounts& counts) {
 std::string to_text(const RunCounts& counts) {
     std::string out;
     for (const auto& [name, count] : rows(counts)) {
-        const bool quorum = std::string_view(name) == "quorum_elections";
-        if (!quorum || count > 0) out += fmt::format("{:<21} {}\n", name, count);
+        const std::string_view word = name;
+        const bool some_runs = word == "quorum_elections" || word.starts_with("group_");
+        if (!some_runs || count > 0) out += fmt::format("{:<21} {}\n", name, count);
     }
     return out;
 }

@@ -31,7 +31,10 @@ struct RunCounts {
     std::uint64_t sends = 0;
     std::uint64_t polls = 0;
     std::uint64_t records_read = 0;
-    std::uint64_t quorum_elections = 0;  // a controller took up an epoch of the quorum
+    std::uint64_t quorum_elections = 0;   // a controller took up an epoch of the quorum
+    std::uint64_t group_assignments = 0;  // a member was told its part of a generation
+    std::uint64_t group_commits = 0;      // acknowledged
+    std::uint64_t group_reads = 0;        // answers about committed offsets
 };
 
 /// The run's end, in the order of precedence; the values are the exit statuses.
@@ -49,6 +52,7 @@ const char* to_string(Verdict verdict);
 struct RunOutcome {
     RunCounts counts;
     bool faults_asked = false;     // the scenario has at least one fault
+    bool groups_asked = false;     // it has members of groups
     std::uint64_t violations = 0;  // red ones, of any judge
     std::uint64_t forbidden = 0;   // records lost under O5, and other red events of the ledger
     std::uint64_t liveness_failures = 0;

@@ -31,8 +31,10 @@ ReplicaMask complete_candidates(const PartitionBook& book) {
 Judge::Judge(JudgeOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 Judge::~Judge() = default;
 
-bool Judge::on_fact(Instant now, BrokerId node, std::uint64_t, const facts::Fact& fact) {
+bool Judge::on_fact(Instant now, BrokerId node, std::uint64_t incarnation,
+                    const facts::Fact& fact) {
     State& state = *state_;
+    state.life = std::max<std::uint64_t>(incarnation, 1);
     KLAMM_ASSERT(!state.finished);
     ++state.counts.facts;
     if (for_monitors(fact)) ++state.for_monitors;

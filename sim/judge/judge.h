@@ -1,7 +1,7 @@
 #pragma once
 // The judge: is told every fact and every physical truth of a run, in the order in which they
 // happened, and answers with violations, the bill, the counts and the clients' history. It holds
-// the ledger (what was promised, CONTRACT.md), the monitors (I1 to I3, I5 to I7, I10) and the log
+// the ledger (what was promised, CONTRACT.md), the monitors (I1 to I3, I5 to I8, I10) and the log
 // checker of the clients' history, and tells the latter which losses the ledger has permitted.
 //
 // Always: judging costs what the fact touched, never a walk over the log; nothing that is iterated
@@ -49,6 +49,8 @@ struct JudgeOptions {
     std::size_t violations_max = 1000;  // beyond it the first of each rule is kept
     TopicPartition metadata;            // the metadata log's
     std::vector<BrokerId> voters;       // of the quorum; none: there is no quorum
+    /// The partition of offsets_topic (groups.h) that a group is kept in; none: no groups.
+    std::function<TopicPartition(const std::string& group)> home;
     Slip slip = Slip::none;  // for tests of the harness; history.slip goes to the checker
     std::function<void(const Truth&)> truth_sink;  // for the trace
 };

@@ -179,9 +179,22 @@ void Judge::State::on(Instant now, BrokerId node, const facts::Leading& fact) {
         // Though nothing below the watermark is lost yet: a leader that was deposed uncleanly and
         // does not know it goes on moving its own, past where the new one begins.
         const Offset end = std::min(cut.value_or(fact.start), fact.start);
-        checker.permit_cut(fact.partition.partition.value, end.value, fact.epoch.value);
+        permit_cut(fact.partition, end, fact.epoch);
     }
     book.replicas[slot].unproven = false;
+}
+
+void Judge::State::permit_cut(const TopicPartition& partition, Offset end, LeaderEpoch epoch) {
+    if (partition.topic != offsets_topic)
+        return checker.permit_cut(partition.partition.value, end.value, epoch.value);
+    for (const std::string& group : groups.groups())
+        if (options.home && options.home(group) == partition) groups.excused(group);
+}
+
+GroupMonitor::Lead Judge::State::lead_of(const std::string& group) {
+    if (!options.home) return {};
+    const PartitionBook& book = book_of(options.home(group));
+    return {book.leading, book.leading_epoch};
 }
 
 void Judge::State::on(Instant now, BrokerId node, const facts::HighWatermarkMoved& fact) {

@@ -18,12 +18,16 @@
 
 #include "sim/judge/books.h"
 #include "sim/judge/client_events.h"
+#include "sim/judge/groups.h"
 #include "sim/judge/judge.h"
 #include "sim/judge/ledger.h"
 #include "sim/judge/monitors.h"
 #include "sim/judge/quorum.h"
 
 namespace klamm::sim {
+
+/// More than there are clients' numbers in a run.
+constexpr std::int32_t clients_max = 1'000;
 
 struct Judge::State {
     explicit State(JudgeOptions given)
@@ -32,6 +36,7 @@ struct Judge::State {
           ledger(findings, options.topic, options.slip),
           monitors(findings, options.topic),
           quorum(findings, options.voters),
+          groups(findings),
           checker(options.history) {}
 
     JudgeOptions options;
@@ -39,6 +44,7 @@ struct Judge::State {
     Ledger ledger;
     Monitors monitors;
     QuorumMonitor quorum;
+    GroupMonitor groups;
     checkers::LogChecker checker;
     checkers::History history;
     RunCounts counts;
@@ -50,6 +56,7 @@ struct Judge::State {
     std::size_t checker_kept = 0;
     std::uint64_t for_monitors = 0;  // facts that owe them a visit
     bool finished = false;
+    std::uint64_t life = 1;  // of whoever states the fact
 
     void tell(const Truth& truth) const {
         if (options.truth_sink) options.truth_sink(truth);
@@ -134,6 +141,31 @@ struct Judge::State {
     }
     void on(Instant, BrokerId, const facts::MetadataDecided& fact) { quorum.decided(fact); }
 
+    // Groups.
+
+    void on(Instant now, BrokerId node, const facts::GroupAssigned& fact) {
+        ++counts.group_assignments;
+        groups.assigned(fact, now, node);
+    }
+    void on(Instant, BrokerId, const facts::GroupRevoked&) {}
+    void on(Instant now, BrokerId node, const facts::GroupCommitInvoked& fact) {
+        groups.commit_invoked(fact, now, node);
+    }
+    void on(Instant now, BrokerId node, const facts::GroupCommitReturned& fact) {
+        if (fact.outcome == facts::Outcome::ok) ++counts.group_commits;
+        groups.commit_returned(fact, now, node);
+    }
+    void on(Instant, BrokerId node, const facts::GroupOffsetsAsked& fact) {
+        groups.asked(fact, lead_of(fact.group), node);
+    }
+    void on(Instant now, BrokerId node, const facts::GroupOffsetsReturned& fact) {
+        if (fact.outcome == facts::Outcome::ok) ++counts.group_reads;
+        groups.told(fact, lead_of(fact.group), now, node);
+    }
+    [[nodiscard]] GroupMonitor::Lead lead_of(const std::string& group);
+    /// Part of a log that came below the high watermark is lost lawfully, from `end` on.
+    void permit_cut(const TopicPartition& partition, Offset end, LeaderEpoch epoch);
+
     // Clients.
 
     /// What a connection delivers is what was sent: the sender's log was not what it sent, unless
@@ -147,7 +179,9 @@ struct Judge::State {
         if constexpr (std::is_same_v<ClientFact, facts::PollReturned>) {
             counts.records_read += fact.records.size();
         }
-        for (checkers::Event& event : client_events(now, client, fact)) feed(std::move(event));
+        // To the checker each life of a client is a client of its own.
+        const BrokerId living(client.value + clients_max * static_cast<std::int32_t>(life - 1));
+        for (checkers::Event& event : client_events(now, living, fact)) feed(std::move(event));
     }
 
     /// What an incarnation that ended without proof did to a replica. `idle`: a node that was down

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sim/judge/groups.h"
 #include "sim/judge/nodes.h"
 
 namespace klamm::sim {
@@ -25,7 +26,9 @@ std::size_t chain_find(const PartitionBook& book, Offset offset) {
 }  // namespace
 
 std::string Monitors::name(const PartitionBook& book) const {
-    return fmt::format("{}-{}", topic_, book.partition.partition.value);
+    const bool offsets = book.partition.topic == offsets_topic;
+    return fmt::format("{}-{}", offsets ? offsets_topic_name : topic_,
+                       book.partition.partition.value);
 }
 
 // I1 and I7, at an append.

@@ -26,7 +26,7 @@
 //       a later producer epoch. The first batch of a producer that a log holds may have any
 //       sequence: what was before may be gone.
 //
-// Not here: I4, I8 and I9; I10 is in quorum.h.
+// Not here: I4 and I9; I8 is in groups.h, I10 in quorum.h.
 
 #include <map>
 #include <optional>

@@ -7,6 +7,8 @@
 #include "core/config/table.h"
 #include "core/server/broker.h"
 #include "core/workload/consumer_node.h"
+#include "core/workload/member_node.h"
+#include "sim/judge/groups.h"
 
 namespace klamm::sim {
 
@@ -39,6 +41,24 @@ std::map<std::string, std::string> topic_configs(config::TopicOptions topic) {
         if (text != row.default_text) configs[std::string(row.name)] = text;
     }
     return configs;
+}
+
+/// __consumer_offsets, as durable as the plan's topic. It is not compacted: what compaction takes
+/// away the judge's books do not know of, and recovery of a compacted log takes what a loss of
+/// power took from the middle of it for cleaned (tests/known_red.md).
+server::TopicPlan offsets_plan(const server::TopicPlan& topic, const ClusterPlan& plan) {
+    server::TopicPlan offsets;
+    offsets.name = offsets_topic_name;
+    offsets.id = offsets_topic;
+    offsets.configs["retention.ms"] = "-1";
+    offsets.configs["retention.bytes"] = "-1";
+    for (const char* name :
+         {"min.insync.replicas", "unclean.leader.election.enable", "flush.messages", "flush.ms"})
+        if (const auto at = topic.configs.find(name); at != topic.configs.end())
+            offsets.configs.insert(*at);
+    for (std::uint32_t p = 0; p < plan.offsets_partitions; ++p)
+        offsets.assignments.push_back(topic.assignments[p % topic.assignments.size()]);
+    return offsets;
 }
 
 std::vector<server::QuorumVoter> voters_of(const RunPlan& plan) {
@@ -80,13 +100,15 @@ Cluster::Cluster(const RunPlan& plan, Slip slip)
       topic_(plan.cluster.topic_name),
       partitions_(plan.cluster.partitions),
       shards_(plan.cluster.shards),
-      racks_(plan.cluster.racks) {
+      racks_(plan.cluster.racks),
+      offsets_partitions_(plan.cluster.offsets_partitions) {
     add_controllers(plan);
     for (std::uint32_t i = 0; i < plan.cluster.shards.size(); ++i) add_broker(plan, i);
     for (std::uint32_t i = 0; i < brokers_.size(); ++i) targets_.push_back(i);
     for (std::uint32_t i = 0; i < plan.cluster.controllers; ++i)
         targets_.push_back(first_controller + i);
     add_clients(plan, slip);
+    for (std::uint32_t i = 0; i < members_.size(); ++i) targets_.push_back(first_member + i);
     if (plan.options.plant.has_value()) world_.plants().plant(*plan.options.plant);
 }
 
@@ -117,6 +139,8 @@ void Cluster::add_controllers(const RunPlan& plan) {
             replicas.push_back(BrokerId(static_cast<std::int32_t>((p + i) % brokers) + 1));
         topic.assignments.push_back(std::move(replicas));
     }
+    if (plan.cluster.offsets_partitions > 0)
+        settings.topics.push_back(offsets_plan(topic, plan.cluster));
     settings.topics.push_back(std::move(topic));
     quorum_ = plan.cluster.controllers > 0;
     NodeSpec spec;
@@ -189,6 +213,12 @@ void Cluster::add_clients(const RunPlan& plan, Slip slip) {
     for (const workload::ConsumerWorkload& consumer : plan.workload.consumers)
         clients_.push_back(add_own("consumer-" + std::to_string(consumer.client), consumer.client,
                                    workload::consumer_factory(consumer)));
+    for (const workload::MemberWorkload& member : plan.workload.members) {
+        members_.push_back(add_own("member-" + std::to_string(members_.size() + 1), member.client,
+                                   workload::member_factory(member)));
+        member_groups_.push_back(member.options.group_id);
+        clients_.push_back(members_.back());
+    }
 
     // Fresh clients of the end: what they are told to do is mild.
     std::vector<std::string> servers;
@@ -231,7 +261,9 @@ NodeId Cluster::add_client(std::string name, std::uint32_t client, env::NodeFact
 void Cluster::start() {
     for (const NodeId controller : controllers_) world_.start(controller);
     for (const NodeId broker : brokers_) world_.start(broker);
-    for (const NodeId client : clients_) world_.start(client);
+    for (const NodeId client : clients_)
+        if (std::find(members_.begin(), members_.end(), client) == members_.end())
+            world_.start(client);
 }
 
 bool Cluster::administer(server::AdminCommand command) {
@@ -299,6 +331,38 @@ std::vector<TopicPartition> Cluster::partitions() const {
     for (std::uint32_t p = 0; p < partitions_; ++p)
         all.push_back({trial_topic, PartitionIndex(static_cast<std::int32_t>(p))});
     return all;
+}
+
+std::vector<TopicPartition> Cluster::offsets_partitions() const {
+    std::vector<TopicPartition> all;
+    for (std::uint32_t p = 0; p < offsets_partitions_; ++p)
+        all.push_back({offsets_topic, PartitionIndex(static_cast<std::int32_t>(p))});
+    return all;
+}
+
+std::string Cluster::groups_ailment(Instant since) {
+    using Phase = client::GroupConsumer::Phase;
+    std::map<std::string, std::int32_t> generations;
+    std::map<std::string, std::set<client::TopicAndIndex>> owned;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        const auto* node =
+            static_cast<const workload::MemberNode*>(world_.shard_object(members_[i]));
+        const std::string& name = world_.name(members_[i]);
+        if (node == nullptr) return name + " is down";
+        const client::GroupConsumer& member = node->member();
+        if (member.phase() == Phase::over) return name + " has given up its group";
+        if (member.phase() != Phase::stable) return name + " is in no generation";
+        const auto [at, fresh] = generations.emplace(member_groups_[i], member.generation());
+        if (at->second != member.generation()) return name + " is in another generation";
+        for (const client::TopicAndIndex& part : member.owned())
+            if (!owned[member_groups_[i]].insert(part).second)
+                return name + " owns what another owns";
+        if (!member.owned().empty() && node->committed_at() < since)
+            return name + " has had no commit acknowledged";
+    }
+    for (const auto& [group, parts] : owned)
+        if (parts.size() != partitions_) return "nobody owns a part of what " + group + " reads";
+    return {};
 }
 
 std::vector<std::size_t> Cluster::rack(std::uint32_t number) const {

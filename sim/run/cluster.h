@@ -29,6 +29,8 @@ class Cluster {
   public:
     explicit Cluster(const RunPlan& plan, Slip slip = Slip::none);
 
+    /// All but members of groups: whoever coordinates them would make the topic of offsets anew
+    /// if it was not there yet.
     void start();
 
     /// A client beside those of the plan, for as long as the run lasts; it does not start by
@@ -66,12 +68,19 @@ class Cluster {
     [[nodiscard]] std::string quorum_ailment();
     [[nodiscard]] const std::vector<NodeId>& brokers() const { return brokers_; }
     [[nodiscard]] const std::vector<NodeId>& producers() const { return producers_; }
-    /// Producers, then consumers.
+    /// Of consumer groups, in the plan's order.
+    [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
+    /// Producers, consumers, members of groups.
     [[nodiscard]] const std::vector<NodeId>& clients() const { return clients_; }
     [[nodiscard]] NodeId probe() const { return probe_; }
     [[nodiscard]] NodeId final_reader() const { return final_reader_; }
     [[nodiscard]] const std::string& topic() const { return topic_; }
     [[nodiscard]] std::vector<TopicPartition> partitions() const;
+    /// Of __consumer_offsets.
+    [[nodiscard]] std::vector<TopicPartition> offsets_partitions() const;
+    /// What groups have still to come to: all members in a generation that owns everything and has
+    /// committed since. Empty when nothing.
+    [[nodiscard]] std::string groups_ailment(Instant since);
     /// The one that an administrator's fault is about.
     [[nodiscard]] TopicPartition partition_of(const FaultEvent& fault) const;
 
@@ -81,9 +90,10 @@ class Cluster {
     [[nodiscard]] std::int32_t broker_index(NodeId node) const;
 
     /// Whom faults are aimed at: brokers by index, controllers of a quorum from first_controller
-    /// on.
+    /// on, members of groups from first_member on.
     [[nodiscard]] const std::vector<std::uint32_t>& targets() const { return targets_; }
     [[nodiscard]] NodeId node_of(std::size_t target) const {
+        if (target >= first_member) return members_[target - first_member];
         return target < first_controller ? brokers_[target]
                                          : controllers_[target - first_controller];
     }
@@ -125,7 +135,10 @@ class Cluster {
     std::vector<std::shared_ptr<server::BrokerSettings>> settings_;  // as brokers next start
     std::vector<std::uint32_t> racks_;
     std::vector<NodeId> producers_;
-    std::vector<NodeId> clients_;  // producers and consumers
+    std::vector<NodeId> members_;
+    std::vector<std::string> member_groups_;  // of each
+    std::uint32_t offsets_partitions_ = 0;
+    std::vector<NodeId> clients_;  // producers, consumers, members
     NodeId probe_ = no_node;
     NodeId final_reader_ = no_node;
     std::vector<BrokerId> ids_;  // by node

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/metadata/metadata_topic.h"
+#include "sim/judge/groups.h"
 #include "sim/run/disk_aim.h"
 
 namespace klamm::sim {
@@ -32,6 +33,7 @@ std::optional<Damage> damage_of(const FileDamage& file) {
 std::optional<TopicPartition> judged_partition(const SegmentPath& path) {
     if (path.topic == metadata::metadata_topic_name)
         return TopicPartition{metadata::metadata_topic, path.partition};
+    if (path.topic == offsets_topic_name) return TopicPartition{offsets_topic, path.partition};
     if (is_internal(path.topic)) return std::nullopt;
     return TopicPartition{trial_topic, path.partition};
 }

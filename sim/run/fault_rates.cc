@@ -80,6 +80,9 @@ constexpr Row rows[] = {
     {FaultKind::restart_changed,           0,   0,   0,   0, 600'000, milliseconds(500),   1, 240},
     {FaultKind::last_copy,                 0,   0,   0,   0, 900'000, milliseconds(1'500), 0, 360},
     {FaultKind::request_refused,           0,   0,   0,   0, 600'000, milliseconds(0),     0, 600},
+    {FaultKind::member_kill,               0,   0,   0,   0, 800'000, milliseconds(1'500), 1},
+    {FaultKind::member_pause,              0,   0,   0,   0, 800'000, milliseconds(4'000), 1},
+    {FaultKind::member_restart,            0,   0,   0,   0, 800'000, milliseconds(500),   1},
 };
 // clang-format on
 static_assert(std::size(rows) == fault_kind_count);
@@ -187,6 +190,11 @@ DiskAim aim_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
     return aim;
 }
 
+bool of_members(FaultKind kind) {
+    return kind == FaultKind::member_kill || kind == FaultKind::member_pause ||
+           kind == FaultKind::member_restart;
+}
+
 bool of_racks(FaultKind kind) {
     return kind == FaultKind::power_loss_rack || kind == FaultKind::rack_cut;
 }
@@ -210,9 +218,10 @@ void draw_sites(const RunPlan& plan, const Draws& draws, std::vector<FaultEvent>
 }
 
 FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Instant at,
-                      const ClusterPlan& cluster) {
+                      const ClusterPlan& cluster, std::size_t members) {
     const auto brokers = static_cast<std::uint32_t>(cluster.shards.size());
     const std::uint32_t machines = brokers + (hits_controllers(row.kind) ? cluster.controllers : 0);
+    const bool of_member = of_members(row.kind);
     const auto target = [brokers](std::uint32_t machine) {
         return machine < brokers ? machine : first_controller + machine - brokers;
     };
@@ -224,8 +233,11 @@ FaultEvent make_fault(const Draws& draws, const Row& row, std::uint32_t n, Insta
     if (row.mean.nanoseconds > 0)
         fault.duration = milliseconds(5) + nanoseconds(draws.exponential(
                                                row.mean.nanoseconds, duration_domain, entity, 0));
-    const auto first = static_cast<std::uint32_t>(draws.below(machines, target_domain, entity, 0));
-    if (row.kind == FaultKind::power_loss_all || row.kind == FaultKind::partition_swizzled) {
+    const auto first = static_cast<std::uint32_t>(
+        draws.below(of_member ? members : machines, target_domain, entity, 0));
+    if (of_member) {
+        fault.targets.push_back(first_member + first);
+    } else if (row.kind == FaultKind::power_loss_all || row.kind == FaultKind::partition_swizzled) {
         for (std::uint32_t i = 0; i < machines; ++i) fault.targets.push_back(target(i));
     } else if (of_racks(row.kind)) {
         for (std::uint32_t i = 0; i < brokers; ++i)
@@ -253,6 +265,7 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
         case Profile::disk: return row.disk;
         case Profile::quorum: return row.storm;  // over more machines
         case Profile::edge: return row.edge < 0 ? row.weather : row.edge;
+        case Profile::groups: return of_members(kind) ? 300 : row.storm / 2;
         default: return 0;
     }
 }
@@ -268,6 +281,7 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
             continue;
         }
         if (of_racks(row.kind) && plan.cluster.racks.empty()) continue;
+        if (of_members(row.kind) && plan.workload.members.empty()) continue;
         const std::int64_t stale = plan.stale_views ? stale_views_an_hour(row.kind) : 0;
         const bool on = draws.happens(row.on_rate, on_domain, key, 0);
         if (!on && stale == 0) continue;
@@ -283,7 +297,8 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
         for (std::uint32_t n = 0; n < fault_id_stride; ++n) {
             at = at + nanoseconds(1 + draws.exponential(gap_mean, gap_domain, key, n));
             if (at >= end) break;
-            faults.push_back(make_fault(draws, row, n, at, plan.cluster));
+            faults.push_back(
+                make_fault(draws, row, n, at, plan.cluster, plan.workload.members.size()));
         }
     }
     // A storm of faults that find nothing to hit would prove nothing.
@@ -294,7 +309,7 @@ std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     if ((faults.size() < 3 || !sure) && kills)
         faults.push_back(make_fault(draws, row_of(FaultKind::kill), fault_id_stride - 1,
                                     Instant{} + plan.warm_up + (plan.safety - plan.warm_up) / 2,
-                                    plan.cluster));
+                                    plan.cluster, plan.workload.members.size()));
     std::sort(faults.begin(), faults.end(), [](const FaultEvent& a, const FaultEvent& b) {
         return std::tie(a.at, a.id) < std::tie(b.at, b.id);
     });

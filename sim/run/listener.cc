@@ -81,7 +81,7 @@ void Listener::on_stop(NodeId node, int status) {
     const Instant now = cluster_.world().now();
     note(cluster_.world().name(node), fmt::format("ends by itself, status {}", status));
     judge_.on_stop(now, cluster_.id_of(node));
-    if (status != 0)
+    if (status != 0 && index < first_member)
         judge_.on_directory_offline(now, cluster_.id_of(node),
                                     watch_ != nullptr ? watch_->disk_fault(index) : fault_none);
     if (watch_ != nullptr) watch_->stopped(index, status);

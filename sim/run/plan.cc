@@ -24,12 +24,14 @@ constexpr DrawDomain quorum_domain = draw_domain("plan.quorum");
 constexpr DrawDomain ranges_domain = draw_domain("plan.ranges");
 constexpr DrawDomain topology_domain = draw_domain("plan.topology");
 constexpr DrawDomain explore_domain = draw_domain("plan.explore");
+constexpr DrawDomain groups_domain = draw_domain("plan.groups");
 
 constexpr std::int64_t stale_views_rate = 300'000;
 
 constexpr std::uint32_t brokers_default = 3;
 constexpr std::uint32_t first_producer = 1;
 constexpr std::uint32_t first_consumer = 50;
+constexpr std::uint32_t first_group_member = 70;
 
 /// One of a few values, each as likely as it is often in the list.
 template <class T>
@@ -275,6 +277,61 @@ void make_workload(RunPlan& plan, const config::HostileOptions& first) {
     }
 }
 
+/// One group or two that read everything; members come and go, and coordinators with the brokers.
+void make_members(RunPlan& plan, const Draws& draws) {
+    using Strategy = std::vector<std::string>;
+    config::BrokerOptions& broker = plan.cluster.broker;
+    broker.group_min_session_timeout_ms = 500;
+    // Members never rest: a follower must be able to fetch more than they commit.
+    broker.replica_fetch_min_bytes = 1;
+    broker.replica_fetch_max_bytes = std::max(broker.replica_fetch_max_bytes, 100'000);
+    broker.replica_fetch_response_max_bytes =
+        std::max(broker.replica_fetch_response_max_bytes, 100'000);
+    broker.group_initial_rebalance_delay_ms = pick(draws, groups_domain, 0, 0, {0, 200, 1'000});
+    broker.offsets_commit_timeout_ms = pick(draws, groups_domain, 0, 1, {500, 2'000, 5'000});
+    const auto groups = pick(draws, groups_domain, 0, 2, {1u, 1u, 2u});
+    for (std::uint32_t g = 0; g < groups; ++g) {
+        const auto strategy = pick<Strategy>(
+            draws, groups_domain, 1 + g, 0,
+            {{"range", "cooperative-sticky"}, {"cooperative-sticky"}, {"roundrobin"}});
+        const auto session = pick(draws, groups_domain, 1 + g, 1, {1'000, 1'500, 3'000});
+        const auto members = pick(draws, groups_domain, 1 + g, 2, {2u, 3u, 4u, 6u});
+        for (std::uint32_t i = 0; i < members; ++i) {
+            const auto number = static_cast<std::uint32_t>(plan.workload.members.size());
+            const std::uint64_t entity = 10 + number;
+            workload::MemberWorkload member;
+            member.client = first_group_member + number;
+            member.partitions = static_cast<std::int32_t>(plan.cluster.partitions);
+            config::ConsumerOptions& options = member.options;
+            options.client.bootstrap_servers =
+                bootstrap(static_cast<std::uint32_t>(plan.cluster.shards.size()));
+            options.client.request_timeout_ms =
+                pick(draws, groups_domain, entity, 0, {500, 1'000, 3'000});
+            options.client.metadata_max_age_ms = 5'000;
+            options.client.retry_backoff_ms = 50;
+            options.client.retry_backoff_max_ms = 500;
+            options.fetch_max_wait_ms = 100;
+            options.auto_offset_reset = config::OffsetReset::earliest;
+            options.group_id = g == 0 ? "group" : "other-group";
+            // Of static members a part; who comes back within its session keeps what it had.
+            if (draws.happens(300'000, groups_domain, entity, 1))
+                options.group_instance_id = "member-" + std::to_string(number + 1);
+            options.partition_assignment_strategy = strategy;
+            options.session_timeout_ms = session;
+            options.heartbeat_interval_ms = session / 4;
+            options.max_poll_interval_ms = pick(draws, groups_domain, entity, 2, {2'000, 5'000});
+            options.enable_auto_commit = draws.happens(300'000, groups_domain, entity, 3);
+            options.auto_commit_interval_ms = 300;
+            member.start = milliseconds(draws.between(200, 2'000, groups_domain, entity, 4));
+            member.gap = {milliseconds(5),
+                          milliseconds(pick(draws, groups_domain, entity, 5, {20, 50, 150}))};
+            member.commit_rate = pick(draws, groups_domain, entity, 6, {50'000, 150'000, 400'000});
+            member.patience = seconds(pick(draws, groups_domain, entity, 7, {1, 5}));
+            plan.workload.members.push_back(std::move(member));
+        }
+    }
+}
+
 /// How long a follower may take to copy the whole log anew, by what the options allow it: a fetch
 /// brings a batch at least, and is parked for its full wait when it may not carry what it waits
 /// for.
@@ -332,6 +389,11 @@ RunPlan make_plan(std::uint64_t seed, const PlanOptions& options, const PlanEdit
     plan.safety = options.length.value_or(seconds(draws.between(20, 45, length_domain, 0, 0)) *
                                           (timers_compressed(plan) ? 1 : 3));
     plan.safety = std::max(plan.safety, seconds(2));
+    if (options.profile == Profile::groups) {
+        plan.cluster.partitions = pick(draws, groups_domain, 0, 3, {2u, 3u, 5u});
+        plan.cluster.offsets_partitions = pick(draws, groups_domain, 0, 4, {1u, 1u, 2u});
+    }
+    if (options.profile == Profile::groups) make_members(plan, draws);
     make_workload(plan, hostile);
     plan.liveness_bound = seconds(timers_compressed(plan) ? 90 : 300) + copy_time_max(plan);
 

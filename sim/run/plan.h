@@ -30,7 +30,9 @@ namespace klamm::sim {
 
 /// Targets of faults from here on are controllers of a quorum; below, brokers.
 constexpr std::uint32_t first_controller = 64;
-/// "broker-2", "controller-1"
+/// And members of consumer groups from here on.
+constexpr std::uint32_t first_member = 128;
+/// "broker-2", "controller-1", "member-1"
 std::string target_name(std::uint32_t target);
 
 /// What may be done to the cluster. The numbers are part of fault ids and tokens: new kinds go
@@ -84,6 +86,9 @@ enum class FaultKind : std::uint8_t {
     last_copy,        // wipes until one good copy is left whose broker may lead, then `amount` of
                       // attacks on that broker
     request_refused,  // the next request of a drawn API is answered with an error
+    member_kill,      // kill, pause and clean_restart of a member of a consumer group
+    member_pause,
+    member_restart,
     count_,
 };
 constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::count_);
@@ -145,7 +150,17 @@ std::string to_string(const FaultEvent& fault);
 /// Which site a fault of that kind is about.
 Site site_of(const FaultEvent& fault);
 
-enum class Profile : std::uint8_t { calm, weather, storm, power, disk, quorum, edge, count_ };
+enum class Profile : std::uint8_t {
+    calm,
+    weather,
+    storm,
+    power,
+    disk,
+    quorum,
+    edge,
+    groups,
+    count_
+};
 /// "timed", "random", "pos", "pct"
 const char* to_string(ExploreOptions::How how);
 std::optional<ExploreOptions::How> explorer_from_name(std::string_view name);
@@ -196,6 +211,8 @@ struct ClusterPlan {
     Duration quorum_election_timeout = milliseconds(200);
     Duration quorum_fetch_timeout = milliseconds(400);
     std::vector<ClockOptions> controller_clocks;
+    /// Of __consumer_offsets, with as many replicas as the topic's partitions; 0: there is none.
+    std::uint32_t offsets_partitions = 0;
     // Of the metadata log: Kafka's defaults.
     std::uint64_t quorum_snapshot_bytes = 20U << 20;
     std::uint64_t quorum_retention_bytes = 100U << 20;
@@ -206,6 +223,7 @@ struct ClusterPlan {
 struct WorkloadPlan {
     std::vector<workload::ProducerWorkload> producers;  // Pacing::skip is from the edits
     std::vector<workload::ConsumerWorkload> consumers;
+    std::vector<workload::MemberWorkload> members;  // of consumer groups
 };
 
 struct RunPlan {

@@ -61,10 +61,13 @@ constexpr std::array<const char*, fault_kind_count> fault_names = {
     "restart-changed",
     "last-copy",
     "request-refused",
+    "member-kill",
+    "member-pause",
+    "member-restart",
 };
 
 constexpr std::array<const char*, static_cast<std::size_t>(Profile::count_)> profile_names = {
-    "calm", "weather", "storm", "power", "disk", "quorum", "edge"};
+    "calm", "weather", "storm", "power", "disk", "quorum", "edge", "groups"};
 
 constexpr std::array<const char*, static_cast<std::size_t>(ExploreOptions::How::count_)>
     explorer_names = {"timed", "random", "pos", "pct"};
@@ -110,6 +113,7 @@ nlohmann::json cluster_json(const ClusterPlan& plan) {
     }
     if (plan.replication > 0) out["replication"] = plan.replication;
     if (!plan.racks.empty()) out["racks"] = plan.racks;
+    if (plan.offsets_partitions > 0) out["offsets_partitions"] = plan.offsets_partitions;
     if (plan.controllers > 0) {
         out["controllers"] = plan.controllers;
         out["quorum_election_ns"] = plan.quorum_election_timeout.nanoseconds;
@@ -150,6 +154,7 @@ std::optional<Profile> profile_from_name(std::string_view name) {
 }
 
 std::string target_name(std::uint32_t target) {
+    if (target >= first_member) return fmt::format("member-{}", target - first_member + 1);
     return target < first_controller ? fmt::format("broker-{}", target + 1)
                                      : fmt::format("controller-{}", target - first_controller + 1);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/metadata/metadata_topic.h"
+#include "core/replicated/partition_of.h"
+#include "sim/judge/groups.h"
 
 namespace klamm::sim {
 
@@ -28,6 +30,11 @@ JudgeOptions judge_options(const RunPlan& plan, const RunHooks& hooks, const Clu
     options.voters = cluster.voters();
     options.history.slip = hooks.slip;
     options.topic = plan.cluster.topic_name;
+    if (const std::uint32_t count = plan.cluster.offsets_partitions; count > 0)
+        options.home = [count](const std::string& group) {
+            return TopicPartition{offsets_topic, PartitionIndex(replicated::partition_of(
+                                                     group, static_cast<std::int32_t>(count)))};
+        };
     return options;
 }
 
@@ -151,7 +158,8 @@ std::string Session::ailment(const TopicPartition& which) {
     // While producers write on, the end may be ahead of the watermark at every moment: then
     // what was there when this leader was first looked at has to be below it.
     const auto [goal, first] = goals_.try_emplace({which, partition->leader_epoch}, ends->log_end);
-    const bool reached = writing_on_ && ends->high_watermark >= goal->second;
+    const bool writing = writing_on_ || which.topic == offsets_topic;  // members never rest
+    const bool reached = writing && ends->high_watermark >= goal->second;
     if (!reached && ends->high_watermark != ends->log_end)
         return fmt::format("has its high watermark at {} and its log end at {}",
                            ends->high_watermark.value, ends->log_end.value);
@@ -178,7 +186,8 @@ void Session::complain(std::string sentence) {
 
 bool Session::well() {
     if (!cluster_.quorum_ailment().empty()) return false;
-    const auto partitions = cluster_.partitions();
+    auto partitions = cluster_.partitions();
+    for (const TopicPartition& which : cluster_.offsets_partitions()) partitions.push_back(which);
     return std::all_of(partitions.begin(), partitions.end(),
                        [this](const auto& which) { return ailment(which).empty(); });
 }
@@ -189,6 +198,7 @@ bool Session::heal_and_read() {
     if (director_ != nullptr) director_->before_healing();
     left_down_ = choose_left_down();
     storm_.heal(left_down_);
+    const Instant healed = world().now();
     complain(still_ill());
     const Instant limit = world().now() + plan_.liveness_bound;
     world().start(cluster_.probe());
@@ -198,6 +208,8 @@ bool Session::heal_and_read() {
         if (!well()) return give_up("state");
         writing_on_ = false;
     }
+    if (!wait(limit, [&] { return cluster_.groups_ailment(healed).empty(); }))
+        return give_up("groups");
     // Sends end within their delivery timeout, whatever happens.
     Duration sends{};
     for (const auto& producer : plan_.workload.producers)
@@ -231,6 +243,15 @@ bool Session::give_up(const char* what) {
             return false;
         }
     }
+    for (const TopicPartition& which : cluster_.offsets_partitions()) {
+        if (plan_.cluster.topic.unclean_leader_election_enable || judge_.good_candidate(which))
+            continue;
+        result_.excuse = fmt::format(
+            "E5: no replica that may lead {}-{} holds all that came below its high watermark, and "
+            "unclean election is off",
+            offsets_topic_name, which.partition.value);
+        return false;
+    }
     std::string failure = fmt::format("{} s after healing the {} has not succeeded",
                                       plan_.liveness_bound.nanoseconds / 1'000'000'000, what);
     for (const TopicPartition& which : cluster_.partitions()) {
@@ -238,6 +259,11 @@ bool Session::give_up(const char* what) {
         if (!why.empty())
             failure += fmt::format("; {}-{} {}", cluster_.topic(), which.partition.value, why);
     }
+    for (const TopicPartition& which : cluster_.offsets_partitions())
+        if (const std::string why = ailment(which); !why.empty())
+            failure += fmt::format("; {}-{} {}", offsets_topic_name, which.partition.value, why);
+    if (const std::string why = cluster_.groups_ailment(Instant{}); !why.empty())
+        failure += "; " + why;
     if (const std::string why = cluster_.quorum_ailment(); !why.empty()) failure += "; " + why;
     result_.liveness_failures.push_back(std::move(failure));
     return false;
@@ -277,8 +303,9 @@ RunResult Session::finish(bool read_to_end) {
     }
     check_harness(read_to_end);
     const bool faults_asked = !plan_.faults.empty();
-    const RunOutcome outcome =
+    RunOutcome outcome =
         judge_.outcome(faults_asked, result_.liveness_failures.size(), result_.ended.has_value());
+    outcome.groups_asked = !plan_.workload.members.empty();
     result_.verdict = verdict_of(outcome);
     if (result_.complaint.empty())
         result_.complaint = harness_complaint(outcome);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "sim/judge/groups.h"
+
 namespace klamm::sim {
 
 namespace {
@@ -32,6 +34,16 @@ bool is_disk(FaultKind kind) {
     return kind == FaultKind::disk_error_writes || kind == FaultKind::disk_error_syncs ||
            kind == FaultKind::disk_full || kind == FaultKind::disk_full_late ||
            kind == FaultKind::disk_lies;
+}
+
+/// What befalls a member of a group befalls it as it does a broker.
+FaultKind as_process(FaultKind kind) {
+    switch (kind) {
+        case FaultKind::member_kill: return FaultKind::kill;
+        case FaultKind::member_pause: return FaultKind::pause;
+        case FaultKind::member_restart: return FaultKind::clean_restart;
+        default: return kind;
+    }
 }
 
 }  // namespace
@@ -82,7 +94,7 @@ bool Storm::fall(const FaultEvent& fault) {
         fault.kind == FaultKind::power_loss_all || fault.kind == FaultKind::power_loss_rack ||
         fault.kind == FaultKind::address_reused || fault.kind == FaultKind::last_copy ||
         fault.kind == FaultKind::disk_rot || fault.kind == FaultKind::disk_rollback ||
-        fault.kind == FaultKind::disk_lost_directory;
+        fault.kind == FaultKind::disk_lost_directory || fault.kind == FaultKind::member_kill;
     fired(fault, !crash);
     return true;
 }
@@ -102,7 +114,7 @@ bool Storm::strike(const FaultEvent& fault) {
     const bool at_disk = DiskTroubles::handles(fault.kind) || fault.kind == FaultKind::wipe;
     if (at_disk && std::any_of(fault.targets.begin(), fault.targets.end(), away)) return false;
     if (DiskTroubles::handles(fault.kind)) return strike_disk(fault);
-    switch (fault.kind) {
+    switch (as_process(fault.kind)) {
         case FaultKind::kill:
         case FaultKind::kill_in_turn:
         case FaultKind::pause:
@@ -135,7 +147,7 @@ bool Storm::strike_process(const FaultEvent& fault) {
     const std::size_t broker = fault.targets.front();
     const bool alive = world().alive(node(broker));
     if (!alive && fault.kind != FaultKind::wipe) return false;
-    switch (fault.kind) {
+    switch (as_process(fault.kind)) {
         case FaultKind::kill: {
             KillRule rule;
             if (fault.amount == kill_keeps_nothing) rule.keep = 0;
@@ -338,7 +350,7 @@ void Storm::end(const FaultEvent& fault) {
     if (DiskTroubles::handles(fault.kind)) return disks_.end(fault);
     if (is_cut(fault.kind)) {
         for (const auto& [from, to] : pairs_of(fault)) conditions_.mend(from, to);
-    } else if (fault.kind == FaultKind::pause) {
+    } else if (as_process(fault.kind) == FaultKind::pause) {
         conditions_.resume(fault.targets.front());
     } else if (fault.kind == FaultKind::disk_stall) {
         conditions_.release_disk(fault.targets.front());
@@ -401,6 +413,11 @@ void Storm::stopped(std::size_t broker, int status) {
 FaultId Storm::disk_fault(std::size_t broker) const { return brokers_.at(broker).disk_fault; }
 
 void Storm::committed(const facts::PartitionCommitted& fact) {
+    if (fact.partition.topic == offsets_topic && !members_begun_) {
+        members_begun_ = true;
+        for (std::uint32_t i = 0; i < cluster_.members().size(); ++i)
+            start_later(first_member + i, {});
+    }
     FaultKind kind = FaultKind::count_;
     if (fact.cause == facts::PartitionChangeCause::preferred) kind = FaultKind::move_leader;
     if (fact.cause == facts::PartitionChangeCause::elected_by_administrator)

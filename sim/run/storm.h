@@ -116,6 +116,7 @@ class Storm final : public CrashWatch {
     std::deque<FaultEvent>
         attacks_;  // that other faults have led to; they live as long as the storm
     bool healed_ = false;
+    bool members_begun_ = false;
     Instant over_before_;  // faults older than that have ended
 };
 

@@ -44,7 +44,10 @@ void each_count(Counts& counts, const Visit& visit) {
                         &counts.sends,
                         &counts.polls,
                         &counts.records_read,
-                        &counts.quorum_elections}) {
+                        &counts.quorum_elections,
+                        &counts.group_assignments,
+                        &counts.group_commits,
+                        &counts.group_reads}) {
         visit(*count);
     }
 }

@@ -30,6 +30,17 @@ const std::set<FaultKind>& leadership_moves() {
     return kinds;
 }
 
+/// Whatever keeps a member, or who coordinates its group, from being heard of for a session.
+const std::set<FaultKind>& members_unheard_of() {
+    static const std::set<FaultKind> kinds = [] {
+        std::set<FaultKind> all;
+        for (std::size_t i = 0; i < fault_kind_count; ++i) all.insert(static_cast<FaultKind>(i));
+        all.erase(FaultKind::clock_step);
+        return all;
+    }();
+    return kinds;
+}
+
 const std::set<FaultKind>& power_losses() {
     static const std::set<FaultKind> kinds{FaultKind::power_loss_one, FaultKind::power_loss_some,
                                            FaultKind::power_loss_all};
@@ -58,6 +69,8 @@ const Need& need_of(Bug bug) {
     static const Need moves_for_harm{leadership_moves(), true, true};
     static const Need power{power_losses(), false, false};
     static const Need power_for_harm{power_losses(), true, false};
+    static const Need members{members_unheard_of(), false, false, Profile::groups};
+    static const Need moves_of_groups{leadership_moves(), true, true, Profile::groups};
     static const Need power_of_quorum{power_losses(), true, false, Profile::quorum};
     static const Need moves_of_quorum{leadership_moves(), true, false, Profile::quorum};
     switch (bug) {
@@ -84,9 +97,10 @@ const Need& need_of(Bug bug) {
         // Undone when another controller leads.
         case Bug::commit_old_term_by_count:
         case Bug::controller_replies_before_commit: return moves_of_quorum;
-        // Not in the cluster: BugEntry::in_cluster.
-        case Bug::zombie_commit_accepted:
-        case Bug::offset_commit_acked_early:
+        // Nobody commits for a generation that is over who was not thought dead.
+        case Bug::zombie_commit_accepted: return members;
+        // Lost when the coordinator that answered early does not lead on.
+        case Bug::offset_commit_acked_early: return moves_of_groups;
         case Bug::count_: break;
     }
     KLAMM_UNREACHABLE();
@@ -94,6 +108,8 @@ const Need& need_of(Bug bug) {
 
 bool is_harm(const std::string& rule) {
     // Invariants and stranding tell of harm that may come; a contradiction is the harness's own.
+    // Offsets that go back, and commits over those of others, are harm to a group.
+    if (rule == "I8") return true;
     const bool invariant = rule.size() >= 2 && rule[0] == 'I' && rule[1] >= '0' && rule[1] <= '9';
     return !invariant && rule != "liveness" && rule != "stranded" && rule != "range" &&
            rule != "malformed";

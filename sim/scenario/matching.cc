@@ -173,6 +173,9 @@ std::vector<NodeId> Cast::all(const Who& who) {
         case Who::Role::consumer:
             return one(
                 clients[cluster_.producers().size() + static_cast<std::size_t>(who.number - 1)]);
+        case Who::Role::member:
+            return one(cluster_.members()[static_cast<std::size_t>(who.number - 1)]);
+        case Who::Role::members: return cluster_.members();
         case Who::Role::clients: return clients;
         case Who::Role::named: {
             const auto found = names_.find(who.name);
@@ -185,7 +188,8 @@ std::vector<NodeId> Cast::all(const Who& who) {
 std::vector<NodeId> Cast::find(const Who& who, std::uint64_t key) {
     std::vector<NodeId> nodes = all(who);
     const bool many = who.role == Who::Role::brokers || who.role == Who::Role::clients ||
-                      who.role == Who::Role::controllers || who.role == Who::Role::rack;
+                      who.role == Who::Role::controllers || who.role == Who::Role::rack ||
+                      who.role == Who::Role::members;
     if (many || nodes.size() <= 1) return nodes;
     return {nodes[cluster_.world().draws().below(nodes.size(), pick_domain, key, 0)]};
 }

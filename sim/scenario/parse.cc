@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint32_t first_producer = 1;
 constexpr std::uint32_t first_consumer = 50;
+constexpr std::uint32_t first_group_member = 66;
+constexpr std::size_t members_max = 24;  // others have the numbers from 90 on
 
 std::int64_t integer_of(const Located& object, std::string_view key, std::int64_t otherwise) {
     const Located* found = object.find(key);
@@ -95,6 +97,12 @@ void take_cluster(const Located& root, Scenario& scenario) {
     take_options(object_of(cluster, "options"), plan.broker);
     if (const Status status = config::check(plan.broker); !status)
         throw ParseError{object_of(cluster, "options").line, status.error().text};
+    if (root.find("members") != nullptr) {
+        plan.broker.group_min_session_timeout_ms =
+            std::min(plan.broker.group_min_session_timeout_ms, 500);
+        if (object_of(cluster, "options").find("group.initial.rebalance.delay.ms") == nullptr)
+            plan.broker.group_initial_rebalance_delay_ms = 200;
+    }
     plan.topic = plan.broker.topic;
     plan.topic.min_insync_replicas = 2;
     take_options(object_of(root, "topic"), plan.topic);
@@ -191,9 +199,41 @@ void take_consumer(const Located& client, Scenario& scenario) {
     scenario.workload.consumers.push_back(std::move(consumer));
 }
 
+void take_members(const Located& one, Scenario& scenario) {
+    for (std::int64_t left = integer_of(one, "count", 1); left > 0; --left) {
+        const auto number = static_cast<std::uint32_t>(scenario.workload.members.size());
+        if (number >= members_max)
+            throw ParseError{one.line, fmt::format("at most {} members", members_max)};
+        workload::MemberWorkload member;
+        member.client = first_group_member + number;
+        member.partitions = static_cast<std::int32_t>(scenario.cluster.partitions);
+        config::ConsumerOptions& options = member.options;
+        options.client = client_options(scenario);
+        options.auto_offset_reset = config::OffsetReset::earliest;
+        options.fetch_max_wait_ms = 100;
+        options.group_id = text_of(one, "group", "group");
+        if (flag_of(one, "static", false))
+            options.group_instance_id = fmt::format("member-{}", number + 1);
+        options.session_timeout_ms = 1'500;
+        options.heartbeat_interval_ms = 300;
+        options.max_poll_interval_ms = 4'000;
+        options.enable_auto_commit = false;
+        take_options(object_of(one, "options"), options);
+        const Duration every = duration_of(one, "every", milliseconds(50));
+        const Duration least = std::min(every, microseconds(100));
+        member.start = duration_of(one, "begins", milliseconds(300));
+        member.gap = {least, every - least};
+        member.commit_rate = integer_of(one, "commits", 15) * (per_million / 100);
+        member.patience = seconds(5);
+        scenario.workload.members.push_back(std::move(member));
+    }
+}
+
 void take_clients(const Located& root, Scenario& scenario) {
     for (const Located& one : object_of(root, "producers").items) take_producer(one, scenario);
     for (const Located& one : object_of(root, "consumers").items) take_consumer(one, scenario);
+    for (const Located& one : object_of(root, "members").items) take_members(one, scenario);
+    if (!scenario.workload.members.empty()) scenario.cluster.offsets_partitions = 1;
     const Located plain;
     if (root.find("producers") == nullptr) take_producer(plain, scenario);
     if (root.find("consumers") == nullptr) take_consumer(plain, scenario);

@@ -149,6 +149,7 @@ Who StepReader::who(const Located& from) const {
             break;
         case Who::Role::controller_n: limit(scenario_.cluster.controllers, "controllers"); break;
         case Who::Role::producer: limit(scenario_.workload.producers.size(), "producers"); break;
+        case Who::Role::member: limit(scenario_.workload.members.size(), "members"); break;
         case Who::Role::consumer: limit(scenario_.workload.consumers.size(), "consumers"); break;
         default:
             if (found->partition >= static_cast<std::int32_t>(scenario_.cluster.partitions))

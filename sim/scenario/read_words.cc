@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t seconds_max = std::int64_t{30} * 24 * 3600;
 
-constexpr std::array<std::pair<std::string_view, Who::Role>, 11> roles{{
+constexpr std::array<std::pair<std::string_view, Who::Role>, 12> roles{{
     {"leader", Who::Role::leader},
     {"follower", Who::Role::follower},
     {"ISR member", Who::Role::isr_follower},
@@ -21,6 +21,7 @@ constexpr std::array<std::pair<std::string_view, Who::Role>, 11> roles{{
     {"controller", Who::Role::controller},
     {"controllers", Who::Role::controllers},
     {"metadata", Who::Role::controller},
+    {"members", Who::Role::members},
     {"clients", Who::Role::clients},
     {"all clients", Who::Role::clients},
 }};
@@ -63,6 +64,7 @@ std::optional<Who> read_who(std::string_view text) {
     for (const auto& [prefix, role] : {std::pair{std::string_view("broker-"), Who::Role::broker},
                                        {std::string_view("producer-"), Who::Role::producer},
                                        {std::string_view("consumer-"), Who::Role::consumer},
+                                       {std::string_view("member-"), Who::Role::member},
                                        {std::string_view("controller-"), Who::Role::controller_n},
                                        {std::string_view("rack-"), Who::Role::rack}})
         if (text.starts_with(prefix)) return numbered(role, text.substr(prefix.size()));
@@ -92,9 +94,9 @@ std::optional<Who> read_who(std::string_view text) {
 }
 
 std::span<const std::string_view> who_words() {
-    static constexpr std::array<std::string_view, 11> words{
+    static constexpr std::array<std::string_view, 12> words{
         "leader",     "follower",    "ISR member", "ELR member", "outside ISR", "brokers",
-        "controller", "controllers", "metadata",   "clients",    "broker-1"};
+        "controller", "controllers", "metadata",   "members",    "clients",     "broker-1"};
     return words;
 }
 

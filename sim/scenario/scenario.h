@@ -37,6 +37,8 @@ struct Who {
         rack,          // number: all brokers of it, from 1
         producer,      // number: from 1
         consumer,
+        member,   // number: of a consumer group, from 1
+        members,  // all of them
         clients,  // all of them
         named,    // by an earlier step
     };

@@ -407,6 +407,21 @@ constexpr std::array consumer_keys{
 };
 constexpr ObjectSpec consumer_spec{"a consumer", "Reads topic trial all the while.", consumer_keys};
 
+constexpr std::array member_keys{
+    KeySpec{"count", Form::integer, "so many alike; 1 if absent", false, nullptr, {}, 1, 24},
+    KeySpec{"group", Form::text, "the group's name; \"group\" if absent"},
+    KeySpec{"every", Form::duration, "the mean gap between polls; 50ms if absent"},
+    KeySpec{"begins", Form::duration, "300ms if absent"},
+    KeySpec{"commits", Form::integer, "percent of what it does; 15", false, nullptr, {}, 0, 90},
+    KeySpec{"static", Form::flag, "has a group.instance.id (KIP-345)"},
+    KeySpec{"options", Form::options, "of the consumer"},
+};
+constexpr ObjectSpec member_spec{
+    "a member of a group",
+    "Shares topic trial with the others of its group, commits what it reads, and joins anew when "
+    "its process is started again.",
+    member_keys};
+
 constexpr std::array goal_keys{
     KeySpec{"name", Form::text, "in words", true},
     KeySpec{"reached_by", Form::object, "the moment that shows it", true, &of_moment},
@@ -457,6 +472,9 @@ constexpr std::array scenario_keys{
     KeySpec{"disks", Form::object, "what they keep", false, &disks_spec},
     KeySpec{"producers", Form::objects, "one if absent", false, &producer_spec},
     KeySpec{"consumers", Form::objects, "one if absent", false, &consumer_spec},
+    KeySpec{"members", Form::objects,
+            "of consumer groups, whose coordinators are brokers too; none if absent", false,
+            &member_spec},
     KeySpec{"story", Form::objects, "what is done, in order", true, &step_spec},
     KeySpec{"by_chance", Form::objects, "faults at drawn moments", false, &chance_spec},
     KeySpec{"healing", Form::object, "the end of all trouble", false, &healing_spec},

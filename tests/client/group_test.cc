@@ -237,6 +237,17 @@ TEST_CASE("group members: the coordinator is killed, and the generation goes on 
     groups.check_ownership();
 }
 
+TEST_CASE("group members: a coordinator that cannot be reached is looked for again") {
+    Groups groups(2);
+    groups.add(groups.workload(10));
+    REQUIRE(groups.settles());
+    // The member comes back while brokers still name who has just gone for good.
+    groups.world.kill(groups.members[0]);
+    groups.world.kill(groups.cluster.brokers[0]);
+    groups.world.start(groups.members[0]);
+    REQUIRE(groups.settles(seconds(30)));
+}
+
 TEST_CASE("group members: who is paused past its session has lost all, and its commit is refused") {
     Groups groups(4);
     groups.produce(2'000);

@@ -63,7 +63,8 @@ SwarmReport swarm_of(std::uint64_t runs, const GoalCatalogue& goals) {
 
 TEST_CASE("goals: the catalogues of the tree are read, and each fault that is drawn has a goal") {
     std::set<std::string> counts;
-    for (const std::string name : {"goals.json", "goals.disk.json", "goals.edge.json"}) {
+    for (const std::string name :
+         {"goals.json", "goals.disk.json", "goals.edge.json", "goals.groups.json"}) {
         const auto goals = parse_goals(text_of(root + "/scenarios/" + name), name);
         INFO((goals.ok() ? "" : goals.error().text));
         REQUIRE(goals.ok());
