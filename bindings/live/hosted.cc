@@ -7,6 +7,15 @@
 
 namespace klamm::live {
 
+TakenRecord taken(const TopicAt& at, const client::ConsumedRecord& record) {
+    const auto owned = [](const Buffer& from) {
+        return Bytes(from.view().begin(), from.view().end());
+    };
+    TakenRecord one{at, record.offset, record.timestamp, std::nullopt, owned(record.value)};
+    if (record.has_key) one.key = owned(record.key);
+    return one;
+}
+
 Mailbox::Id Mailbox::next() {
     const std::lock_guard lock(mutex_);
     return ++last_;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/base/facts.h"
+#include "core/client/fetched.h"
 #include "core/protocol/error_code.h"
 #include "core/runtime/runtime.h"
 
@@ -40,6 +41,14 @@ struct TakenRecord {
     Bytes value;
 };
 
+/// What a group did to a member: "assigned", "revoked", "lost", "no_offset", "failed", "left".
+struct News {
+    std::string what;
+    std::set<TopicAt> partitions;
+    std::int32_t generation = -1;
+    protocol::ErrorCode error = protocol::ErrorCode::none;
+};
+
 /// What came of one order. What has no meaning for it keeps its default.
 struct Done {
     facts::Outcome outcome = facts::Outcome::ok;  // of a send
@@ -47,7 +56,10 @@ struct Done {
     Offset offset = no_offset;           // of a record sent, or of a question
     std::vector<TakenRecord> records{};  // of a poll
     std::map<TopicAt, Offset> positions{};
+    std::vector<News> news{};  // of a member's poll
 };
+
+TakenRecord taken(const TopicAt& at, const client::ConsumedRecord& record);
 
 /// Between the node's thread and whoever asks.
 class Mailbox {

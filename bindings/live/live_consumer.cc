@@ -30,15 +30,6 @@ struct ReadOrder {
     std::variant<PollOrder, SeekOrder, OffsetOrder, PositionsOrder> what;
 };
 
-TakenRecord taken(const TopicAt& at, const client::ConsumedRecord& record) {
-    const auto owned = [](const Buffer& from) {
-        return Bytes(from.view().begin(), from.view().end());
-    };
-    TakenRecord one{at, record.offset, record.timestamp, std::nullopt, owned(record.value)};
-    if (record.has_key) one.key = owned(record.key);
-    return one;
-}
-
 class ConsumingNode final : public env::Node {
   public:
     ConsumingNode(const config::ConsumerOptions& options, const std::vector<TopicAt>& assigned,

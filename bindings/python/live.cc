@@ -146,6 +146,16 @@ std::unique_ptr<live::LiveConsumer> make_consumer(const std::vector<std::string>
         begin == "latest" ? config::OffsetReset::latest : config::OffsetReset::earliest);
 }
 
+std::unique_ptr<live::LiveGroup> make_member(const std::vector<std::string>& bootstrap,
+                                             const LiveOptions& texts,
+                                             const std::vector<std::string>& topics) {
+    const auto options = options_of<config::ConsumerOptions>(bootstrap, texts);
+    if (options.group_id.empty()) refuse("group: expected a name");
+    if (topics.empty()) refuse("consumer: expected a topic");
+    return std::make_unique<live::LiveGroup>(options,
+                                             std::set<std::string>(topics.begin(), topics.end()));
+}
+
 std::optional<live::Done> await(live::Mailbox& mailbox, std::uint64_t id, double seconds,
                                 const std::function<void()>& pulse) {
     constexpr Duration slice = milliseconds(100);
@@ -175,7 +185,7 @@ std::unique_ptr<live::Recorder> begin_recording(const std::vector<std::string>& 
 
 std::pair<std::string, std::string> finish_recording(live::Recorder& recorder) {
     const live::Recording recording = recorder.finish();
-    json out = document_of(recording.judgement.violations, recording.judgement.totals);
+    json out = judgement_document(recording.judgement.violations, recording.judgement.totals);
     out["topic"] = recording.topic;
     out["read_to_end"] = recording.read_to_end;
     out["complaint"] = recording.complaint;

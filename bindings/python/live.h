@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bindings/live/live_consumer.h"
+#include "bindings/live/live_group.h"
 #include "bindings/live/live_producer.h"
 #include "bindings/live/recorder.h"
 
@@ -30,6 +31,11 @@ std::unique_ptr<live::LiveConsumer> make_consumer(const std::vector<std::string>
                                                   const LiveOptions& options,
                                                   const std::vector<live::TopicAt>& assigned,
                                                   const std::string& begin);
+
+/// `options` name the group.
+std::unique_ptr<live::LiveGroup> make_member(const std::vector<std::string>& bootstrap,
+                                             const LiveOptions& options,
+                                             const std::vector<std::string>& topics);
 
 /// Waits for what comes of an order; nothing when the time is up. `pulse` is asked now and then.
 /// "AssertionFailed" when the client's thread has come to grief.

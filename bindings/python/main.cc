@@ -6,8 +6,11 @@
 
 #include <utility>
 
+#include "bindings/live/live_group.h"
 #include "bindings/python/driven_world.h"
+#include "bindings/python/explain.h"
 #include "bindings/python/live.h"
+#include "bindings/python/machines.h"
 #include "bindings/python/rules.h"
 #include "bindings/python/runs.h"
 #include "bindings/python/trouble.h"
@@ -186,8 +189,63 @@ py::object wait_for(live::Mailbox& mailbox, std::uint64_t id, double seconds) {
     py::dict positions;
     for (const auto& [at, offset] : done->positions)
         positions[py::make_tuple(at.topic, at.partition)] = offset.value;
+    py::list news;
+    for (const live::News& one : done->news) {
+        py::list partitions;
+        for (const live::TopicAt& at : one.partitions)
+            partitions.append(py::make_tuple(at.topic, at.partition));
+        news.append(
+            py::make_tuple(one.what, partitions, one.generation, protocol::to_string(one.error)));
+    }
     return py::make_tuple(outcomes[static_cast<std::size_t>(done->outcome)],
-                          protocol::to_string(done->error), done->offset.value, records, positions);
+                          protocol::to_string(done->error), done->offset.value, records, positions,
+                          news);
+}
+
+using Assigned = std::vector<std::pair<std::string, std::int32_t>>;
+
+void define_group(py::module_& module) {
+    using live::LiveGroup;
+    const auto patience_of = [](double seconds) {
+        return nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+    };
+    py::class_<LiveGroup>(module, "LiveGroup")
+        .def(py::init(&make_member))
+        .def("poll",
+             [patience_of](LiveGroup& member, double seconds, std::size_t records_max) {
+                 return member.poll(patience_of(seconds), records_max);
+             })
+        .def("go_on", &LiveGroup::go_on)
+        .def("commit",
+             [patience_of](
+                 LiveGroup& member,
+                 const std::optional<std::map<std::pair<std::string, std::int32_t>, std::int64_t>>&
+                     offsets,
+                 double seconds) {
+                 std::optional<std::map<live::TopicAt, Offset>> named;
+                 if (offsets) {
+                     named.emplace();
+                     for (const auto& [at, offset] : *offsets)
+                         (*named)[{at.first, at.second}] = Offset(offset);
+                 }
+                 return member.commit(std::move(named), patience_of(seconds));
+             })
+        .def("ask_committed",
+             [patience_of](LiveGroup& member, const Assigned& of, double seconds) {
+                 std::set<live::TopicAt> named;
+                 for (const auto& [topic, partition] : of) named.insert({topic, partition});
+                 return member.ask_committed(std::move(named), patience_of(seconds));
+             })
+        .def("ask_positions", &LiveGroup::ask_positions)
+        .def("seek",
+             [](LiveGroup& member, const std::string& topic, std::int32_t partition,
+                std::int64_t offset) {
+                 return member.seek({topic, partition}, Offset(offset));
+             })
+        .def("leave", &LiveGroup::leave)
+        .def("wait", [](LiveGroup& member, std::uint64_t id, double seconds) {
+            return wait_for(member.mailbox(), id, seconds);
+        });
 }
 
 void define_live(py::module_& module) {
@@ -259,6 +317,45 @@ void define_live(py::module_& module) {
         .def("finish", &finish_recording, Unlocked());
 }
 
+void define_explanations(py::module_& module) {
+    module.def("explain_why",
+               [](const std::string& source, std::uint32_t branches, std::uint32_t moments,
+                  std::size_t jobs, const Progress& progress) {
+                   return explain_why(source, branches, moments, jobs, progress, pulse);
+               });
+    module.def("compare_runs", &compare_runs);
+    module.def("visit_zoo",
+               [](const std::string& options, const Progress& row, const Progress& progress) {
+                   return visit_zoo(options, row, progress, pulse);
+               });
+    module.def("search_distance", [](const std::string& config, std::uint32_t faults_max,
+                                     std::size_t jobs, bool remedies, const Progress& progress) {
+        return search_distance(config, faults_max, jobs, remedies, progress, pulse);
+    });
+    module.def("export_run", &export_run);
+}
+
+void define_machines(py::module_& module) {
+    py::class_<QuorumRules>(module, "QuorumRules")
+        .def(py::init([](std::int32_t replicas, bool dynamic, bool sync_logs, bool sync_states,
+                         bool find_leader, std::uint64_t seed, const std::string& plant) {
+            return std::make_unique<QuorumRules>(
+                QuorumSetup{replicas, dynamic, sync_logs, sync_states, find_leader, seed, plant});
+        }))
+        .def("act", &QuorumRules::act)
+        .def("settle", &QuorumRules::settle)
+        .def("state", &QuorumRules::state);
+    py::class_<GroupRules>(module, "GroupRules")
+        .def(py::init<std::int64_t, bool>())
+        .def("ask", &GroupRules::ask)
+        .def("take_answers", &GroupRules::take_answers)
+        .def("wait", &GroupRules::wait)
+        .def("replicate", &GroupRules::replicate)
+        .def("fail_appends", &GroupRules::fail_appends)
+        .def("fail_over", &GroupRules::fail_over)
+        .def("state", &GroupRules::state);
+}
+
 void define_rules(py::module_& module) {
     py::class_<LeaderRules>(module, "LeaderRules")
         .def(py::init([](const std::vector<std::int32_t>& replicas,
@@ -297,5 +394,8 @@ PYBIND11_MODULE(_klamm, module) {
     define_world(module);
     define_runs(module);
     define_live(module);
+    define_group(module);
+    define_explanations(module);
+    define_machines(module);
     define_rules(module);
 }

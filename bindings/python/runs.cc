@@ -99,7 +99,41 @@ class Plans {
     std::optional<sim::Scenario> scenario_;
 };
 
-json document(const sim::Trial& trial, const sim::RunPlan& plan) {
+std::string say(const sim::RunPlan& plan, const std::string& what) {
+    if (what == "trial") return trial_document(run_trial(plan, {.unavailable = true}), plan).dump();
+    sim::RunHooks hooks;
+    std::string lines;
+    if (what == "trace") {
+        hooks.event_sink = [&](const sim::EventRecord& one) { lines += sim::trace_line(one); };
+        hooks.fact_sink = [&](Instant time, const std::string& node, const facts::Fact& fact) {
+            lines += sim::trace_line(time, node, fact);
+        };
+        hooks.fault_sink = [&](Instant time, const sim::FaultEvent& fault) {
+            lines += sim::trace_line(time, fault);
+        };
+        hooks.truth_sink = [&](const sim::Truth& truth) { lines += sim::trace_line(truth); };
+    }
+    hooks.keep_history = what == "history";
+    const sim::RunResult result = sim::run_plan(plan, hooks);
+    if (what == "report") return to_text(plan, result);
+    if (what == "document") return to_json(plan, result).dump();
+    if (what == "history") return checkers::write_history(result.history);
+    return lines + sim::trace_line(result.bill);
+}
+
+/// Waits for a job, asking `pulse` all the while; what that throws kills the job.
+sim::ForkedResult wait_for(sim::ForkedJobs& jobs, const std::function<void()>& pulse) {
+    while (true) {
+        if (auto result = jobs.wait(milliseconds(100))) return *std::move(result);
+        if (pulse) pulse();
+    }
+}
+
+}  // namespace
+
+sim::RunPlan plan_of_source(const std::string& source) { return Plans(source).plan(); }
+
+json trial_document(const sim::Trial& trial, const sim::RunPlan& plan) {
     json findings = json::array();
     for (const sim::TrialFinding& one : trial.findings)
         findings.push_back(
@@ -136,38 +170,6 @@ json document(const sim::Trial& trial, const sim::RunPlan& plan) {
     return out;
 }
 
-std::string say(const sim::RunPlan& plan, const std::string& what) {
-    if (what == "trial") return document(run_trial(plan, {.unavailable = true}), plan).dump();
-    sim::RunHooks hooks;
-    std::string lines;
-    if (what == "trace") {
-        hooks.event_sink = [&](const sim::EventRecord& one) { lines += sim::trace_line(one); };
-        hooks.fact_sink = [&](Instant time, const std::string& node, const facts::Fact& fact) {
-            lines += sim::trace_line(time, node, fact);
-        };
-        hooks.fault_sink = [&](Instant time, const sim::FaultEvent& fault) {
-            lines += sim::trace_line(time, fault);
-        };
-        hooks.truth_sink = [&](const sim::Truth& truth) { lines += sim::trace_line(truth); };
-    }
-    hooks.keep_history = what == "history";
-    const sim::RunResult result = sim::run_plan(plan, hooks);
-    if (what == "report") return to_text(plan, result);
-    if (what == "document") return to_json(plan, result).dump();
-    if (what == "history") return checkers::write_history(result.history);
-    return lines + sim::trace_line(result.bill);
-}
-
-/// Waits for a job, asking `pulse` all the while; what that throws kills the job.
-sim::ForkedResult wait_for(sim::ForkedJobs& jobs, const std::function<void()>& pulse) {
-    while (true) {
-        if (auto result = jobs.wait(milliseconds(100))) return *std::move(result);
-        if (pulse) pulse();
-    }
-}
-
-}  // namespace
-
 void run_seeds(const std::string& source, const std::vector<std::uint64_t>& seeds, std::size_t jobs,
                const std::function<void(std::size_t, const std::string&)>& take,
                const std::function<void()>& pulse) {
@@ -187,7 +189,7 @@ void run_seeds(const std::string& source, const std::vector<std::uint64_t>& seed
         const sim::RunPlan plan = plans.plan(seeds[result->index]);
         const sim::Trial trial =
             sim::trial_from_result(*result, seeds[result->index], sim::to_token(plan));
-        take(result->index, document(trial, plan).dump());
+        take(result->index, trial_document(trial, plan).dump());
     }
 }
 
@@ -232,7 +234,7 @@ std::string shrink_run(const std::string& source, std::uint64_t replays_max,
                 {"operations_before", result.operations_before},
                 {"faults", faults},
                 {"faults_before", result.faults_before},
-                {"run", document(result.trial, result.plan)}}
+                {"run", trial_document(result.trial, result.plan)}}
         .dump();
 }
 
@@ -285,7 +287,8 @@ std::string first_difference(const Side& one, const Side& other) {
                        found->one, found->other);
 }
 
-json document_of(const std::vector<checkers::Violation>& found, const checkers::Totals& totals) {
+json judgement_document(const std::vector<checkers::Violation>& found,
+                        const checkers::Totals& totals) {
     json violations = json::array();
     for (const checkers::Violation& one : found)
         violations.push_back({{"code", to_string(one.code)}, {"sentence", one.sentence}});
@@ -312,7 +315,7 @@ std::string judge_log(const std::string& lines, bool idempotent, bool strict) {
         checker.feed(event);
     }));
     checker.finish(time);
-    return document_of(checker.violations(), checker.totals()).dump();
+    return judgement_document(checker.violations(), checker.totals()).dump();
 }
 
 std::string judge_operations(const std::string& lines, const std::string& model) {

@@ -16,8 +16,13 @@
 #include <vector>
 
 #include "checkers/log_checker.h"
+#include "sim/run/trial.h"
 
 namespace klamm::python {
+
+/// The plan of such a document, and what came of a run as run_seeds() gives it.
+sim::RunPlan plan_of_source(const std::string& source);
+nlohmann::json trial_document(const sim::Trial& trial, const sim::RunPlan& plan);
 
 /// Runs `source` with each seed instead of its own, at most `jobs` at a time, and gives each run as
 /// JSON to `take`, in the order in which they end, with its index among the seeds. `pulse` is asked
@@ -57,8 +62,8 @@ struct Side {
 std::string first_difference(const Side& one, const Side& other);
 
 /// What the log checker found: "violations", "totals".
-nlohmann::json document_of(const std::vector<checkers::Violation>& found,
-                           const checkers::Totals& totals);
+nlohmann::json judgement_document(const std::vector<checkers::Violation>& found,
+                                  const checkers::Totals& totals);
 
 /// Judges a history in JSON lines (checkers/FORMAT.md). Gives such a document.
 std::string judge_log(const std::string& lines, bool idempotent, bool strict);

@@ -241,3 +241,57 @@ def test_the_command_records_too(brokers, tmp_path, scenarios):
         done = subprocess.run([*words, *more] if more[0] != "--length" else [*words[:-2], *more], stderr=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True, timeout=100, check=False)
         assert done.returncode == status and sentence in done.stderr, done
+
+
+def polled(members, done):
+    """Polls members in turn until `done` of what they gave in all; that."""
+    records, until = [], time.monotonic() + 60
+    while not done(records) and time.monotonic() < until:
+        for member in members:
+            records += member.poll(0.1)
+    return records
+
+
+def test_members_of_a_group_share_partitions_and_go_on_where_it_committed(cluster):
+    topic = made(cluster, "shared", 4)
+    producer = cluster.producer(linger_ms=0)
+    told = []
+    options = dict(heartbeat_interval_ms=300, session_timeout_ms=20_000)
+    first = cluster.member("group", topic, on_assign=lambda at: told.append(("assigned", len(at))),
+                           on_revoke=lambda at: told.append(("revoked", len(at))), enable_auto_commit=False, **options)
+    for i in range(20):
+        producer.send(topic, f"v{i}", partition=i % 4)
+    records = polled([first], lambda seen: len(seen) >= 20)
+    assert sorted(int(one.value[1:]) for one in records) == list(range(20))
+    assert len(first.assigned) == 4 and told[0] == ("assigned", 4)
+    first.commit()
+    assert first.committed() == {(topic, partition): 5 for partition in range(4)}
+    second = cluster.member("group", topic, enable_auto_commit=False, **options)
+    polled([first, second], lambda _: len(first.assigned) == len(second.assigned) == 2)
+    assert set(first.assigned) | set(second.assigned) == {(topic, partition) for partition in range(4)}
+    assert any(what == "revoked" for what, _ in told)
+    for i in range(20, 40):
+        producer.send(topic, f"v{i}", partition=i % 4)
+    records = polled([first, second], lambda seen: len(seen) >= 20)
+    assert sorted(int(one.value[1:]) for one in records) == list(range(20, 40)), "each once, none of the first again"
+    second.close()  # without a commit: what it was given is given again
+    again = polled([first], lambda seen: len(first.assigned) == 4 and len(seen) >= 10)
+    assert {int(one.value[1:]) for one in again} <= set(range(20, 40)), "from where the group had committed"
+    first.seek(0, 0, topic)
+    again = polled([first], lambda seen: any(one.partition == 0 for one in seen))
+    assert [one.offset for one in again if one.partition == 0][0] == 0
+    first.commit({(topic, 1): 3})
+    assert first.committed((topic, 1)) == {(topic, 1): 3}
+    with pytest.raises(klamm.Refused, match="group: expected a name"):
+        cluster.member("", topic)
+
+
+def test_a_member_commits_by_itself_what_it_has_given_out(cluster):
+    topic = made(cluster, "by-itself", 1)
+    cluster.producer().send(topic, b"v")
+    member = cluster.member("alone", topic, auto_commit_interval_ms=50, heartbeat_interval_ms=300)
+    assert [one.value for one in polled([member], lambda seen: seen)] == [b"v"]
+    member.close()  # commits before it leaves
+    other = cluster.member("alone", topic, enable_auto_commit=False, heartbeat_interval_ms=300)
+    polled([other], lambda _: other.assigned)
+    assert other.committed() == {(topic, 0): 1} and other.poll(0.2) == []

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/raft/cluster.h"
+#include "bindings/rules/quorum_cluster.h"
 
 namespace klamm::quorum {
 

@@ -18,7 +18,9 @@ from ._checks import Judgement, check_linearizability, check_log
 from ._clients import Consumer, Pending, Producer, Record
 from ._errors import (AssertionFailed, ClusterRefused, Died, Error, Missed, NotDeterministic, NotYet, PollFailed, Red, Refused,
                       SendFailed, SendUnknown, WorldOver)
+from ._explain import Distance, Divergence, KillMatrix, Why, Zoo, distance, diverge, kill_matrix, why, zoo
 from ._live import Cluster, LiveConsumer, LivePending, LiveProducer, connect
+from ._member import LiveMember
 from ._record import Recording, record
 from ._runs import Report, Run, Runs, Scenario, Shrunk, Sweep, replay, storm, sweep
 from ._words import (clock, configure, crash, crash_in_write, disk, elect_unclean, links, mend, move_leader, on, partition,

@@ -3,13 +3,22 @@ other Python threads run. Times are seconds."""
 import json
 import os
 import time
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import _klamm, _words
 from ._clients import Record, _bytes, murmur2
 from ._errors import ClusterRefused, NotYet, PollFailed, Refused, SendFailed, SendUnknown
 
+# What passes by itself: who polls on is served. Only what does not is told.
+PASSING = ("NONE", "REQUEST_TIMED_OUT", "NOT_LEADER_OR_FOLLOWER", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH",
+           "UNKNOWN_LEADER_EPOCH", "OFFSET_NOT_AVAILABLE", "REPLICA_NOT_AVAILABLE", "KAFKA_STORAGE_ERROR", "NETWORK_EXCEPTION",
+           "UNKNOWN_TOPIC_ID", "REBALANCE_IN_PROGRESS")
+
+if TYPE_CHECKING:
+    from ._member import LiveMember
+
 Bootstrap = Union[str, Sequence[str]]
+At = Tuple[str, int]  # a partition: its topic and its number
 
 
 def _servers(bootstrap):
@@ -90,6 +99,24 @@ class Cluster:
         settings = {"acks": acks, "enable_idempotence": idempotent, **options}
         client = LiveProducer(self, _klamm.LiveProducer(self.bootstrap, _texts(settings), _seconds(max_block, "max_block")),
                               max_block + options.get("delivery_timeout_ms", 120_000) / 1000 + 5)
+        self._clients.append(client)
+        return client
+
+    def member(self, group: str, *topics: str, begin: str = "earliest", on_assign: Optional[Callable[[List[At]], Any]] = None,
+               on_revoke: Optional[Callable[[List[At]], Any]] = None, on_lose: Optional[Callable[[List[At]], Any]] = None,
+               **options: Any) -> "LiveMember":
+        """A member of a consumer group, which shares these topics out among its members. It joins with its first poll().
+
+        begin: where it reads what the group has committed nothing of. on_assign, on_revoke, on_lose: called within poll() with
+        the (topic, partition) pairs that came, that are to be given up (and may be committed until it returns), that are gone.
+        Options are Kafka's (enable_auto_commit=False, session_timeout_ms=10_000, group_instance_id="a",
+        partition_assignment_strategy="cooperative-sticky"). Raises Refused."""
+        from ._member import LiveMember
+        if begin not in ("earliest", "latest"):
+            raise Refused(f"begin: expected earliest or latest, found {begin!r}")
+        settings = {"group_id": group, "auto_offset_reset": begin, "fetch_max_wait_ms": 50, **options}
+        client = LiveMember(self, _klamm.LiveGroup(self.bootstrap, _texts(settings), list(topics)),
+                            {"assigned": on_assign, "revoked": on_revoke, "lost": on_lose})
         self._clients.append(client)
         return client
 
@@ -301,13 +328,13 @@ class LiveConsumer(_Owned):
 
     def poll(self, seconds: float = 5, records: int = 500) -> List[Record]:
         """Reads on: waits until there is something, at most `seconds`, and gives up to `records` of it, in order within each
-        partition. Empty when there was nothing. Raises PollFailed when there were only errors."""
+        partition. Empty when there was nothing. Raises PollFailed at an error that does not pass by itself."""
         seconds = _seconds(seconds, "seconds")
         found = self._c.wait(self._c.poll(seconds, _count(records, "records")), seconds + self._cluster.seconds + 60)
         if found is None:
             raise NotYet(f"no answer to a poll after {seconds + self._cluster.seconds + 60:g} s")
-        _, error, _, rows, _ = found
-        if not rows and error not in ("NONE", "REQUEST_TIMED_OUT"):
+        error, rows = found[1], found[3]
+        if not rows and error not in PASSING:
             raise PollFailed(f"the consumer was told {error}", error)
         return [Record(partition, offset, key, value, timestamp, topic)
                 for topic, partition, offset, timestamp, key, value in rows]

@@ -91,6 +91,13 @@ class Run:
         line.end()
         return Shrunk(document, self)
 
+    def export(self, **paths: Union[str, "os.PathLike[str]"]) -> None:
+        """Runs it again and writes what a run may leave behind: export(html="run.html", pcap="run.pcapng", trace="trace.jsonl",
+        history="history.jsonl", disks="disks"), the last one a directory of the machines' files."""
+        if not paths:
+            raise Refused("export: expected what to write, such as html=\"run.html\"")
+        _klamm.export_run(json.dumps(self._source), {what: str(path) for what, path in paths.items()})
+
     def __repr__(self):
         return f"<Run seed {self.seed:x} {self.profile}: {self.sentence}>"
 

@@ -1,4 +1,4 @@
-#include "tests/raft/cluster.h"
+#include "bindings/rules/quorum_cluster.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // What is held against each state, and states as text.
 #include <algorithm>
 
-#include "tests/raft/cluster.h"
+#include "bindings/rules/quorum_cluster.h"
 
 namespace klamm::quorum {
 
