@@ -17,8 +17,8 @@ using namespace klamm::checkers;
 
 namespace {
 
-constexpr std::int64_t second = 1'000'000'000;
-constexpr std::uint64_t group = 7;
+constexpr std::int64_t one_second = 1'000'000'000;
+constexpr std::uint64_t group_told = 7;
 
 /// A history that is told event by event, a millisecond apart; clients and operations are numbers.
 struct Telling {
@@ -63,12 +63,12 @@ struct Telling {
     }
     void owner(std::int32_t client, std::int32_t generation) {
         Event& event = add(Kind::owner_told, client);
-        event.value = group;
+        event.value = group_told;
         event.epoch = generation;
     }
     std::uint64_t commit(std::int32_t client, std::int32_t generation, std::int64_t offset) {
         Event& event = add(Kind::commit_invoked, client);
-        event.value = group;
+        event.value = group_told;
         event.epoch = generation;
         event.offset = offset;
         return operation;
@@ -80,7 +80,7 @@ struct Telling {
         committed(client, commit(client, generation, offset));
     }
     std::uint64_t ask(std::int32_t client) {
-        add(Kind::committed_invoked, client).value = group;
+        add(Kind::committed_invoked, client).value = group_told;
         return operation;
     }
     void told(std::int32_t client, std::uint64_t of, std::int64_t offset) {
@@ -126,11 +126,11 @@ TEST_CASE("service checker: sends that were promised an order have it") {
         Telling t;
         t.promise(1, -1, ordered);
         const auto first = t.send(1, 10);
-        const auto second_ = t.send(1, 11);
+        const auto second_one = t.send(1, 11);
         const auto third = t.send(1, 12);
         t.sent(1, third, 9);
         t.sent(1, first, 5);
-        t.sent(1, second_, 4);
+        t.sent(1, second_one, 4);
         CHECK(t.names() == (ordered ? "unordered-sends" : ""));
         if (!ordered) continue;
         CHECK(t.judge()[0].sentence ==
@@ -149,26 +149,26 @@ TEST_CASE("service checker: sends that were promised an order have it") {
 }
 
 TEST_CASE("service checker: sends end within their time, whatever their end") {
-    for (const std::int64_t took : {second, second + 1}) {
+    for (const std::int64_t took : {one_second, one_second + 1}) {
         for (const Outcome outcome : {Outcome::ok, Outcome::failed, Outcome::unknown}) {
             Telling t;
-            t.promise(1, second, false);
+            t.promise(1, one_second, false);
             const auto one = t.send(1, 1);
             const std::int64_t begun = t.time;
             Event& end = t.returns(Kind::send_returned, 1, one, outcome);
             end.offset = 3;
             end.time = t.time = begun + took;
-            CHECK(t.names() == (took > second ? "late-send" : ""));
+            CHECK(t.names() == (took > one_second ? "late-send" : ""));
         }
         // And without an end, as long as somebody watched and the client lives.
         for (const bool gone : {true, false}) {
             Telling t;
-            t.promise(1, second, false);
+            t.promise(1, one_second, false);
             t.send(1, 1);
             const std::int64_t begun = t.time;
             if (gone) t.promise(1, -1, false);
             t.time = begun + took;
-            CHECK(t.names() == (took > second && !gone ? "late-send" : ""));
+            CHECK(t.names() == (took > one_second && !gone ? "late-send" : ""));
         }
     }
 }

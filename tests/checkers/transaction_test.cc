@@ -15,7 +15,7 @@ using namespace klamm::checkers;
 
 namespace {
 
-struct Told {
+struct ToldTransaction {
     const char* actions;
     const char* type = "ok";
     int process = -1;  // its own
@@ -41,22 +41,22 @@ std::string actions_as_edn(const std::string& actions, bool asked) {
     return out;
 }
 
-std::string event(const Told& told, std::size_t i, bool asked) {
+std::string event_text(const ToldTransaction& told, std::size_t i, bool asked) {
     const int process = told.process >= 0 ? told.process : 100 + static_cast<int>(i);
     return fmt::format("{{:process {}, :type :{}, :f :txn, :value [{}]}}\n", process,
                        asked ? "invoke" : told.type, actions_as_edn(told.actions, asked));
 }
 /// All at once: real time orders nothing.
-std::string at_once(const std::vector<Told>& all) {
+std::string at_once(const std::vector<ToldTransaction>& all) {
     std::string out;
-    for (std::size_t i = 0; i < all.size(); ++i) out += event(all[i], i, true);
-    for (std::size_t i = 0; i < all.size(); ++i) out += event(all[i], i, false);
+    for (std::size_t i = 0; i < all.size(); ++i) out += event_text(all[i], i, true);
+    for (std::size_t i = 0; i < all.size(); ++i) out += event_text(all[i], i, false);
     return out;
 }
-std::string in_turn(const std::vector<Told>& all) {
+std::string in_turn(const std::vector<ToldTransaction>& all) {
     std::string out;
     for (std::size_t i = 0; i < all.size(); ++i)
-        out += event(all[i], i, true) + event(all[i], i, false);
+        out += event_text(all[i], i, true) + event_text(all[i], i, false);
     return out;
 }
 
@@ -69,7 +69,7 @@ TransactionJudgement judged(const std::string& text, const char* isolation) {
     return check_transactions(*history, options);
 }
 /// What is found, those that are lawful in brackets.
-std::string names(const std::string& text, const char* isolation = "strict-serializable") {
+std::string found_in(const std::string& text, const char* isolation = "strict-serializable") {
     std::set<std::string> all;
     std::uint64_t red = 0;
     for (const TransactionAnomaly& one : judged(text, isolation).anomalies) {
@@ -92,112 +92,112 @@ std::string ruled_out(const std::string& text) {
 }  // namespace
 
 TEST_CASE("transactions: what is in order passes") {
-    CHECK(names("") == "");
-    CHECK(names(in_turn({{"x<1"}, {"x:1"}, {"x<2 y:"}, {"x:12 y<1"}, {"y:1 x:12"}})) == "");
+    CHECK(found_in("") == "");
+    CHECK(found_in(in_turn({{"x<1"}, {"x:1"}, {"x<2 y:"}, {"x:12 y<1"}, {"y:1 x:12"}})) == "");
     // Adya, Liskov and O'Neil's figure 3.
-    CHECK(names(at_once({{"z<1 x<1 y<1"}, {"x:1 y<2"}, {"y:12 z<3"}, {"z:13"}})) == "");
+    CHECK(found_in(at_once({{"z<1 x<1 y<1"}, {"x:1 y<2"}, {"y:12 z<3"}, {"z:13"}})) == "");
     // Its own append after its own read is no conflict with itself.
-    CHECK(names(in_turn({{"x: x<1 x<2"}, {"x:12"}})) == "");
+    CHECK(found_in(in_turn({{"x: x<1 x<2"}, {"x:12"}})) == "");
     // What an unknown transaction asked to read is not what it read.
-    CHECK(names(at_once({{"x<2 y:", "info"}, {"x<1 y<1"}, {"x:12 y:1"}})) == "");
+    CHECK(found_in(at_once({{"x<2 y:", "info"}, {"x<1 y<1"}, {"x:12 y:1"}})) == "");
 }
 
 TEST_CASE("transactions: G0, lists written in two orders") {
     const std::string text = at_once({{"x<1 y<1"}, {"x<2 y<2"}, {"x:12 y:21"}});
-    CHECK(names(text, "read-uncommitted") == "G0");
+    CHECK(found_in(text, "read-uncommitted") == "G0");
     CHECK(ruled_out(text) == "read-uncommitted");
-    CHECK(names(text, "kafka") == "(G0)");
+    CHECK(found_in(text, "kafka") == "(G0)");
     // What nobody has read lies behind what was read, here 1 in y.
-    CHECK(names(at_once({{"x<1 y<1"}, {"x<2 y<2"}, {"x<3 y<3"}, {"x:12"}, {"y:2"}})) ==
+    CHECK(found_in(at_once({{"x<1 y<1"}, {"x<2 y<2"}, {"x<3 y<3"}, {"x:12"}, {"y:2"}})) ==
           "G-single-item G0");
 }
 
 TEST_CASE("transactions: G1a, what failed is read") {
-    CHECK(names(at_once({{"x<1", "fail"}, {"x:1"}}), "read-committed") == "G1a");
-    CHECK(names(at_once({{"x<1", "fail"}, {"x:1"}}), "read-uncommitted") == "(G1a)");
-    CHECK(names(at_once({{"x<1", "fail"}, {"x:1 x<2"}, {"x:12 y:3"}, {"y<3"}})) ==
+    CHECK(found_in(at_once({{"x<1", "fail"}, {"x:1"}}), "read-committed") == "G1a");
+    CHECK(found_in(at_once({{"x<1", "fail"}, {"x:1"}}), "read-uncommitted") == "(G1a)");
+    CHECK(found_in(at_once({{"x<1", "fail"}, {"x:1 x<2"}, {"x:12 y:3"}, {"y<3"}})) ==
           "G1a dirty-update");
-    CHECK(names(at_once({{"x<1", "info"}, {"x:1"}})) == "");
+    CHECK(found_in(at_once({{"x<1", "info"}, {"x:1"}})) == "");
 }
 
 TEST_CASE("transactions: G1b, what lies between two appends is read") {
     const std::string text = at_once({{"x<1 x<2"}, {"x:1"}});
-    CHECK(names(text, "read-committed") == "(G-single-item) G1b");
-    CHECK(names(text) == "G-single-item G1b");
+    CHECK(found_in(text, "read-committed") == "(G-single-item) G1b");
+    CHECK(found_in(text) == "G-single-item G1b");
     CHECK(ruled_out(text) == "read-committed");
-    CHECK(names(at_once({{"x<1 x:1 x<2"}})) == "");
-    CHECK(names(at_once({{"x<1 x<2"}, {"x<3"}, {"x:123"}})) == "");
+    CHECK(found_in(at_once({{"x<1 x:1 x<2"}})) == "");
+    CHECK(found_in(at_once({{"x<1 x<2"}, {"x<3"}, {"x:123"}})) == "");
 }
 
 TEST_CASE("transactions: G1c, information flows in a circle") {
     const std::string text = at_once({{"x<1 y:1"}, {"x<2 y<1"}, {"x:12 y:1"}});
-    CHECK(names(text, "read-committed") == "G1c");
-    CHECK(names(text, "read-uncommitted") == "(G1c)");
+    CHECK(found_in(text, "read-committed") == "G1c");
+    CHECK(found_in(text, "read-uncommitted") == "(G1c)");
     // Writes are not isolated in Kafka; reads alone make no circle there either.
-    CHECK(names(text, "kafka") == "(G1c)");
-    CHECK(names(at_once({{"x<1 y:1"}, {"y<1 x:1"}}), "kafka") == "G1c");
+    CHECK(found_in(text, "kafka") == "(G1c)");
+    CHECK(found_in(at_once({{"x<1 y:1"}, {"y<1 x:1"}}), "kafka") == "G1c");
 }
 
 TEST_CASE("transactions: one anti-dependency, several, and several apart") {
     const std::string single = at_once({{"x<1 y<1"}, {"x<2 y:"}, {"x:12"}});
-    CHECK(names(single, "snapshot-isolation") == "G-single-item");
-    CHECK(names(single, "read-committed") == "(G-single-item)");
+    CHECK(found_in(single, "snapshot-isolation") == "G-single-item");
+    CHECK(found_in(single, "read-committed") == "(G-single-item)");
     CHECK(ruled_out(single) == "repeatable-read snapshot-isolation");
-    CHECK(names(at_once({{"x<1 y<1"}, {"x:1 y:"}}), "repeatable-read") == "G-single-item");
+    CHECK(found_in(at_once({{"x<1 y<1"}, {"x:1 y:"}}), "repeatable-read") == "G-single-item");
     const std::string skew = at_once({{"x<1 y:"}, {"y<1 x:"}});
-    CHECK(names(skew, "serializable") == "G2-item");
-    CHECK(names(skew, "snapshot-isolation") == "(G2-item)");
+    CHECK(found_in(skew, "serializable") == "G2-item");
+    CHECK(found_in(skew, "snapshot-isolation") == "(G2-item)");
     CHECK(ruled_out(skew) == "repeatable-read");
     const std::string apart = at_once({{"x<1"}, {"x:1 y:"}, {"y<1"}, {"y:1 x:"}});
-    CHECK(names(apart, "snapshot-isolation") == "G-nonadjacent-item");
-    CHECK(names(at_once({{"x<1 t<1"}, {"x:1 y:"}, {"y<1 z<2"}, {"z:2 t:"}}), "repeatable-read") ==
-          "G-nonadjacent-item");
+    CHECK(found_in(apart, "snapshot-isolation") == "G-nonadjacent-item");
+    CHECK(found_in(at_once({{"x<1 t<1"}, {"x:1 y:"}, {"y<1 z<2"}, {"z:2 t:"}}),
+                   "repeatable-read") == "G-nonadjacent-item");
     // Two of three next to each other: snapshots explain it. (As published it has no cycle.)
-    CHECK(names(at_once({{"a: e:1"}, {"a<1 b:"}, {"b<1 c<1"}, {"c:1 d:"}, {"d<1 e<1"}}),
-                "snapshot-isolation") == "(G2-item)");
+    CHECK(found_in(at_once({{"a: e:1"}, {"a<1 b:"}, {"b<1 c<1"}, {"c:1 d:"}, {"d<1 e<1"}}),
+                   "snapshot-isolation") == "(G2-item)");
     const std::string beside =
         at_once({{"x:5 y<1"}, {"y: z<2"}, {"z: t<3"}, {"t:3 u<4"}, {"u: x<5"}});
-    CHECK(names(beside, "snapshot-isolation") == "");
+    CHECK(found_in(beside, "snapshot-isolation") == "");
 }
 
 TEST_CASE("transactions: what real time and processes add") {
-    const std::vector<Told> stale{{"x<1"}, {"x<2"}, {"x:1"}, {"x:12"}};
-    CHECK(names(in_turn(stale), "serializable") == "");
-    CHECK(names(in_turn(stale)) == "G-single-item-realtime");
+    const std::vector<ToldTransaction> stale{{"x<1"}, {"x<2"}, {"x:1"}, {"x:12"}};
+    CHECK(found_in(in_turn(stale), "serializable") == "");
+    CHECK(found_in(in_turn(stale)) == "G-single-item-realtime");
     CHECK(ruled_out(in_turn(stale)) == "strong-repeatable-read strong-snapshot-isolation");
-    CHECK(names(at_once(stale)) == "");
-    const std::vector<Told> own{{"x<1"}, {"x<2", "ok", 1}, {"x:1", "ok", 1}, {"x:12"}};
-    CHECK(names(in_turn(own), "strong-session-snapshot-isolation") == "G-single-item-process");
-    CHECK(names(in_turn({{"x:1 y<1"}, {"y:1", "ok", 2}, {"x<1", "ok", 2}}),
-                "strong-session-snapshot-isolation") == "G1c-process");
-    CHECK(names(in_turn({{"x: z:1"}, {"x<1", "ok", 1}, {"z:", "ok", 1}, {"z<1"}}),
-                "strong-session-snapshot-isolation") == "G-nonadjacent-item-process");
+    CHECK(found_in(at_once(stale)) == "");
+    const std::vector<ToldTransaction> own{{"x<1"}, {"x<2", "ok", 1}, {"x:1", "ok", 1}, {"x:12"}};
+    CHECK(found_in(in_turn(own), "strong-session-snapshot-isolation") == "G-single-item-process");
+    CHECK(found_in(in_turn({{"x:1 y<1"}, {"y:1", "ok", 2}, {"x<1", "ok", 2}}),
+                   "strong-session-snapshot-isolation") == "G1c-process");
+    CHECK(found_in(in_turn({{"x: z:1"}, {"x<1", "ok", 1}, {"z:", "ok", 1}, {"z<1"}}),
+                   "strong-session-snapshot-isolation") == "G-nonadjacent-item-process");
 }
 
 TEST_CASE("transactions: orders that contradict each other, repetitions, values of nobody") {
-    CHECK(names(at_once({{"x<1 y:1"}, {"x<2"}, {"x<3 y<1"}, {"x:13"}, {"x:123"}}),
-                "read-committed") == "G1c incompatible-order");
-    CHECK(names(at_once({{"x<1"}, {"x<2"}, {"x:12"}, {"x:21"}}), "read-committed") ==
+    CHECK(found_in(at_once({{"x<1 y:1"}, {"x<2"}, {"x<3 y<1"}, {"x:13"}, {"x:123"}}),
+                   "read-committed") == "G1c incompatible-order");
+    CHECK(found_in(at_once({{"x<1"}, {"x<2"}, {"x:12"}, {"x:21"}}), "read-committed") ==
           "incompatible-order");
-    CHECK(names(at_once({{"x<1 y:1"}, {"x<2 y<1"}, {"x:121"}}), "read-uncommitted") ==
+    CHECK(found_in(at_once({{"x<1 y:1"}, {"x<2 y<1"}, {"x:121"}}), "read-uncommitted") ==
           "(G-single-item) (G1c) duplicate-elements");
-    CHECK(names(at_once({{"x<1"}, {"x:17"}}), "read-uncommitted") == "garbage-read");
+    CHECK(found_in(at_once({{"x<1"}, {"x:17"}}), "read-uncommitted") == "garbage-read");
 }
 
 TEST_CASE("transactions: updates that are lost or stand on what failed") {
-    CHECK(names(at_once({{"x<0"}, {"x:0 x<1"}, {"x:0 x<2"}}), "repeatable-read") ==
+    CHECK(found_in(at_once({{"x<0"}, {"x:0 x<1"}, {"x:0 x<2"}}), "repeatable-read") ==
           "G2-item lost-update");
-    CHECK(names(at_once({{"x<0"}, {"x:0 x<1"}, {"x:0 x<2"}, {"x:012"}}), "snapshot-isolation") ==
+    CHECK(found_in(at_once({{"x<0"}, {"x:0 x<1"}, {"x:0 x<2"}, {"x:012"}}), "snapshot-isolation") ==
           "G-single-item lost-update");
-    CHECK(names(at_once({{"x<1", "fail"}, {"x<2"}, {"x:12"}})) == "G1a dirty-update");
-    CHECK(names(at_once({{"x<1", "fail"}, {"x<2", "info"}, {"x<3"}, {"x:123"}})) ==
+    CHECK(found_in(at_once({{"x<1", "fail"}, {"x<2"}, {"x:12"}})) == "G1a dirty-update");
+    CHECK(found_in(at_once({{"x<1", "fail"}, {"x<2", "info"}, {"x<3"}, {"x:123"}})) ==
           "G1a dirty-update");
-    CHECK(names(at_once({{"x<1", "fail"}})) == "");
+    CHECK(found_in(at_once({{"x<1", "fail"}})) == "");
 }
 
 TEST_CASE("transactions: a transaction that contradicts itself") {
     const auto internal = [](const char* actions) {
-        return names(at_once({{actions}, {"x<0"}, {"x<1"}, {"x<2"}, {"x<4"}}), "serializable")
+        return found_in(at_once({{actions}, {"x<0"}, {"x<1"}, {"x<2"}, {"x<4"}}), "serializable")
                    .find("internal") != std::string::npos;
     };
     CHECK_FALSE(internal("x:12 x<3 x:123"));
@@ -209,31 +209,31 @@ TEST_CASE("transactions: a transaction that contradicts itself") {
     CHECK(internal("x<3 x:124"));
     CHECK(internal("x<3 x:"));
     CHECK_FALSE(internal("x<3 x:123"));
-    CHECK(names(at_once({{"x:1 x<1"}}), "read-committed") == "future-read");
-    CHECK(names(at_once({{"x<1 x:10 x<0 x<3"}}), "read-committed") == "(internal) future-read");
+    CHECK(found_in(at_once({{"x:1 x<1"}}), "read-committed") == "future-read");
+    CHECK(found_in(at_once({{"x<1 x:10 x<0 x<3"}}), "read-committed") == "(internal) future-read");
 }
 
 TEST_CASE("transactions: the paper's example, a stale read between two circles of appends") {
     // Kingsbury and Alvaro's transactions on keys 253, 255 and 256, as y, x and z.
-    CHECK(names(at_once({{"y<1 y<3 y<4 x<2 x<3 x<4 x<5 z<1 z<2"},
-                         {"x<8 y:134"},
-                         {"z<4 x:23458 z:124 y:134"},
-                         {"t<9 y:134 x:2345 z<3"}}),
-                "serializable") == "G-single-item");
+    CHECK(found_in(at_once({{"y<1 y<3 y<4 x<2 x<3 x<4 x<5 z<1 z<2"},
+                            {"x<8 y:134"},
+                            {"z<4 x:23458 z:124 y:134"},
+                            {"t<9 y:134 x:2345 z<3"}}),
+                   "serializable") == "G-single-item");
 }
 
 TEST_CASE("transactions: offsets order what nobody has read") {
     // Without offsets nothing is known of 1 and 2 in x and y; with them they are a circle.
-    CHECK(names(at_once({{"x<1 y<1"}, {"x<2 y<2"}}), "read-uncommitted") == "");
+    CHECK(found_in(at_once({{"x<1 y<1"}, {"x<2 y<2"}}), "read-uncommitted") == "");
     const std::string circle = at_once({{"x<1@5 y<1@9"}, {"x<2@6 y<2@7"}});
-    CHECK(names(circle, "read-uncommitted") == "G0");
-    CHECK(names(circle, "kafka") == "(G0)");
+    CHECK(found_in(circle, "read-uncommitted") == "G0");
+    CHECK(found_in(circle, "kafka") == "(G0)");
     // 2 is at 7, above the 1 that was read, below the 3 that was not; 4 has no place.
     const std::string behind = at_once({{"x<1@3"}, {"x<2@7 y<1"}, {"x<3@9 y:"}, {"x<4"}, {"x:1"}});
-    CHECK(names(behind, "serializable") == "G-single-item");
+    CHECK(found_in(behind, "serializable") == "G-single-item");
     // What was read says otherwise than offsets.
-    CHECK(names(at_once({{"x<1@5"}, {"x<2@4"}, {"x:12"}}), "kafka") == "offset-order");
-    CHECK(names(at_once({{"x<1@5"}, {"x<2@5"}, {"x:12"}}), "kafka") == "offset-order");
+    CHECK(found_in(at_once({{"x<1@5"}, {"x<2@4"}, {"x:12"}}), "kafka") == "offset-order");
+    CHECK(found_in(at_once({{"x<1@5"}, {"x<2@5"}, {"x:12"}}), "kafka") == "offset-order");
 }
 
 TEST_CASE("transactions: a cycle is told, and drawn from transaction to transaction") {
@@ -254,7 +254,7 @@ TEST_CASE("transactions: a cycle is told, and drawn from transaction to transact
 
 TEST_CASE("transactions: many who read to the end and append behind it cost no square") {
     // 20,000 of each: told in a fraction of a second, and each lost the others' updates.
-    std::vector<Told> all;
+    std::vector<ToldTransaction> all;
     std::vector<std::string> kept;
     for (int i = 0; i < 20'000; ++i) kept.push_back(fmt::format("x: x<{}", i + 1));
     for (const std::string& one : kept) all.push_back({one.c_str()});
@@ -268,7 +268,7 @@ TEST_CASE("transactions: many who read to the end and append behind it cost no s
     kept.clear();
     for (int i = 0; i < 200; ++i) kept.push_back(fmt::format("x<{}", i + 1));
     for (const std::string& one : kept) all.push_back({one.c_str()});
-    CHECK(names(at_once(all)) == "");
+    CHECK(found_in(at_once(all)) == "");
 }
 
 TEST_CASE("transactions: JSON lines say the same, and errors name the line") {
@@ -279,11 +279,11 @@ TEST_CASE("transactions: JSON lines say the same, and errors name the line") {
 {"time":4,"client":2,"operation":1,"kind":"transaction_returned","outcome":"ok","actions":[["append","y","a"],["read","x",[]]]}
 )";
     CHECK(tells_transactions(text));
-    CHECK(names(text, "serializable") == "G2-item");
+    CHECK(found_in(text, "serializable") == "G2-item");
     // However it is spelt: with spaces each line goes another way.
     std::string spaced;
     for (const char c : text) spaced += c == ',' ? ", " : std::string(1, c);
-    CHECK(names(spaced, "serializable") == "G2-item");
+    CHECK(found_in(spaced, "serializable") == "G2-item");
     for (const std::string& form : {text, spaced}) {
         const auto history = read_transactions(form);
         REQUIRE(history.ok());
