@@ -50,6 +50,16 @@ def made(cluster, topic, partitions, **options):
     return topic
 
 
+def test_brokers_look_for_other_ports_where_somebody_answers_at_theirs(brokers, monkeypatch):
+    from klamm import _brokers
+    ports = [int(brokers.bootstrap.split(",")[0].split(":")[1])]
+    free = _brokers._free_ports
+    monkeypatch.setattr(_brokers, "_free_ports", lambda count: ports.pop() if ports else free(count))
+    with klamm.Brokers(1, settings=SETTINGS) as other:
+        assert not ports and other.bootstrap not in brokers.bootstrap
+        assert [one["port"] for one in other.connect(30).brokers()] == [int(other.bootstrap.split(":")[1])]
+
+
 def test_what_is_produced_is_consumed(cluster):
     topic = made(cluster, "orders", 4, min_insync=2)
     producer = cluster.producer(linger_ms=0)

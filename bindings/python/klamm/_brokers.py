@@ -26,7 +26,8 @@ def _program():
 
 def _free_ports(count):
     """The first of so many in a row that nobody listens on."""
-    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
+    for _ in range(1_000):
+        first = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000  # below what the system gives to connections
         held = []
         try:
             for port in range(first, first + count):
@@ -61,9 +62,15 @@ class Brokers:
         #: Where the brokers keep their files.
         self.folder = pathlib.Path(self._folder.name) / "data"
         self._process = None
-        self._port = _free_ports(count + 1)
-        self.bootstrap = ",".join(f"127.0.0.1:{self._port + i}" for i in range(count))
-        self.start()
+        for attempt in range(3):  # who else looks for ports may have taken them meanwhile
+            self._port = _free_ports(count + 1)
+            self.bootstrap = ",".join(f"127.0.0.1:{self._port + i}" for i in range(count))
+            try:
+                self.start()
+                break
+            except NotYet as late:
+                if attempt == 2 or "in use" not in str(late):
+                    raise
 
     def start(self) -> "Brokers":
         """Starts them, on what is there of an earlier start."""
@@ -74,20 +81,22 @@ class Brokers:
         for key, value in self.settings.items():
             words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
         log = self.folder.parent / "log"
+        before = log.stat().st_size if log.exists() else 0
         with open(log, "ab") as out:
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                              preexec_fn=_die_with_parent if sys.platform == "linux" else None)
         until = time.monotonic() + self.seconds
         while True:
-            try:
-                if len(connect(self.bootstrap, 2).brokers()) == self.count:
+            said = log.read_bytes()[before:].decode(errors="replace")
+            try:  # somebody else may answer at these ports: these must say that they do
+                if "serving on" in said and len(connect(self.bootstrap, 2).brokers()) == self.count:
                     return self
             except Error:
                 pass
             if self._process.poll() is not None or time.monotonic() > until:
-                said = log.read_text(errors="replace")[-2000:]
                 self.kill()
-                raise NotYet(f"the brokers did not come up:\n{said}")
+                said = log.read_bytes()[before:].decode(errors="replace")
+                raise NotYet(f"the brokers did not come up:\n{said[-2000:]}")
             time.sleep(0.02)
 
     def _end(self, which):
