@@ -305,8 +305,9 @@ void make_members(RunPlan& plan, const Draws& draws) {
             config::ConsumerOptions& options = member.options;
             options.client.bootstrap_servers =
                 bootstrap(static_cast<std::uint32_t>(plan.cluster.shards.size()));
+            // SyncGroup waits for a commit; half a second may be what one takes.
             options.client.request_timeout_ms =
-                pick(draws, groups_domain, entity, 0, {500, 1'000, 3'000});
+                pick(draws, groups_domain, entity, 0, {1'500, 3'000, 5'000});
             options.client.metadata_max_age_ms = 5'000;
             options.client.retry_backoff_ms = 50;
             options.client.retry_backoff_max_ms = 500;
