@@ -20,7 +20,6 @@ namespace klamm::server {
 
 namespace {
 
-constexpr std::size_t parts_max = 0xffff;  // groups of one request, as a caller's number holds
 constexpr std::int8_t group_key_type = 0;
 constexpr std::int8_t transaction_key_type = 1;
 
@@ -37,68 +36,12 @@ std::string host_of(const std::string& peer) {
 
 }  // namespace
 
-std::optional<Uuid> GroupRequests::offsets_topic() const {
-    return context_.image->topic_id(std::string(group::offsets_topic));
-}
-
-template <class Request, class Begin>
-void GroupRequests::begin(protocol::ApiKey api, const Incoming& request,
-                          std::optional<std::string>& problem, Begin&& commands) {
-    const auto body = protocol::decode<Request>(request.body, request.version);
-    if (!body.ok()) {
-        problem = body.error().text;
-        return;
-    }
-    const std::uint64_t id = ++pending_made_;
-    Pending& pending = pending_.emplace(id, Pending{api, request, {}, 0, {}}).first->second;
-    commands(*body, id, pending);
-    if (pending.outstanding == 0) finish(id);
-}
-
-void GroupRequests::ask(Pending& pending, std::uint64_t id, std::string_view group,
-                        group::Command command) {
-    const ReplyTo reply{context_.env().shard(), id,
-                        static_cast<std::uint32_t>(pending.parts.size())};
-    const auto topic = offsets_topic();
-    const metadata::TopicImage* image = topic ? context_.image->topic(*topic) : nullptr;
-    if (image == nullptr || image->partitions.empty() || pending.parts.size() > parts_max) {
-        pending.parts.push_back(group::refusal(command, ErrorCode::not_coordinator));
-        return;
-    }
-    const TopicPartition partition{
-        *topic, PartitionIndex(group::partition_of(
-                    group, static_cast<std::int32_t>(image->partitions.size())))};
-    pending.parts.emplace_back();
-    ++pending.outstanding;
-    context_.post(
-        context_.owner_of(partition),
-        GroupCommand{reply, partition, std::make_shared<const group::Command>(std::move(command))});
-}
-
-void GroupRequests::list(Pending& pending, std::uint64_t id, const group::List& command) {
-    const auto topic = offsets_topic();
-    if (!topic) return;
-    const auto shared = std::make_shared<const group::Command>(command);
-    for (const auto& [index, partition] : context_.image->topic(*topic)->partitions) {
-        if (partition.leader != context_.self()) continue;
-        const TopicPartition one{*topic, index};
-        const ReplyTo reply{context_.env().shard(), id,
-                            static_cast<std::uint32_t>(pending.parts.size())};
-        pending.parts.emplace_back();
-        ++pending.outstanding;
-        context_.post(context_.owner_of(one), GroupCommand{reply, one, shared});
-    }
-}
-
 void GroupRequests::on(const GroupOutcome& outcome) {
-    Pending& pending = pending_.at(outcome.reply.pending);
-    pending.parts.at(outcome.reply.part) = *outcome.answer;
-    if (--pending.outstanding == 0) finish(outcome.reply.pending);
+    row_of(outcome.reply.pending).parts.at(outcome.reply.part) = *outcome.answer;
+    settled(outcome.reply.pending);
 }
 
-void GroupRequests::finish(std::uint64_t id) {
-    const auto row = pending_.extract(id);
-    const Pending& pending = row.mapped();
+void GroupRequests::finish(const Pending& pending) {
     switch (pending.api) {
         case protocol::ApiKey::join_group: return answer_join(pending);
         case protocol::ApiKey::sync_group: return answer_sync(pending);
@@ -305,7 +248,7 @@ bool GroupRequests::handle(protocol::ApiKey api, const Incoming& request,
                         command.states.emplace_back(one);
                     for (const std::string_view one : body.types_filter)
                         command.types.emplace_back(one);
-                    list(pending, id, command);
+                    ask_all(pending, id, std::move(command));
                 });
             return true;
         case protocol::ApiKey::delete_groups:

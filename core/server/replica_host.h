@@ -83,7 +83,8 @@ class ReplicaHost {
 
     // --- upkeep (replica_upkeep.cc)
     void delete_records(const DeleteRecordsCommand& command);
-    /// Deletes what retention no longer keeps; whether anything went.
+    /// Deletes what retention no longer keeps, and forgets idle producers; whether anything was
+    /// deleted.
     bool retain();
     /// What its cleaning would find now, when one is due.
     [[nodiscard]] std::optional<log::CleanRange> cleanable() const;

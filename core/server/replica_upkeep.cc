@@ -66,6 +66,8 @@ void ReplicaHost::fail_deletions(ErrorCode error) {
 
 bool ReplicaHost::retain() {
     if (!ready()) return false;
+    log_->forget_idle_producers(context_.turn().wall,
+                                context_.settings.options.producer_id_expiration_ms);
     const Offset before = log_->log_start();
     log_->retain(context_.env(), std::min(high_watermark(), log_->log_end()));
     if (log_->log_start() == before) return false;

@@ -20,32 +20,10 @@ namespace {
 using protocol::ApiKey;
 using transaction::TopicAndPartition;
 
-constexpr std::size_t commands_max = 0xffff;  // of one request, as a caller's number holds
-
 /// The version of transactions that a request's version stands for (KIP-890).
 std::int16_t client_version(bool newest) { return newest ? 2 : 0; }
 
 }  // namespace
-
-template <class Request, class Begin>
-void TransactionRequests::begin(ApiKey api, const Incoming& request,
-                                std::optional<std::string>& problem, Begin&& commands) {
-    const auto body = protocol::decode<Request>(request.body, request.version);
-    if (!body.ok()) {
-        problem = body.error().text;
-        return;
-    }
-    const std::uint64_t id = ++pending_made_;
-    Pending& pending =
-        pending_
-            .emplace(
-                id,
-                Pending{.api = api, .request = request, .parts = {}, .errors = {}, .producers = {}})
-            .first->second;
-    // Answers of this shard come after this turn's part, never from within.
-    commands(*body, id, pending);
-    if (pending.outstanding == 0) finish(id);
-}
 
 std::optional<TopicPartition> TransactionRequests::find(std::string_view topic,
                                                         PartitionIndex partition) const {
@@ -54,43 +32,6 @@ std::optional<TopicPartition> TransactionRequests::find(std::string_view topic,
     const TopicPartition found{*id, partition};
     if (context_.image->partition(found) == nullptr) return std::nullopt;
     return found;
-}
-
-void TransactionRequests::ask(Pending& pending, std::uint64_t id, transaction::Command command,
-                              std::string_view transactional_id) {
-    const ReplyTo reply{context_.env().shard(), id,
-                        static_cast<std::uint32_t>(pending.parts.size())};
-    const auto topic = context_.image->topic_id(std::string(transaction::transactions_topic));
-    const metadata::TopicImage* image = topic ? context_.image->topic(*topic) : nullptr;
-    if (image == nullptr || image->partitions.empty() || pending.parts.size() > commands_max) {
-        pending.parts.push_back(refusal(command, ErrorCode::not_coordinator));
-        return;
-    }
-    const TopicPartition partition{
-        *topic, PartitionIndex(replicated::partition_of(
-                    transactional_id, static_cast<std::int32_t>(image->partitions.size())))};
-    pending.parts.emplace_back();
-    ++pending.outstanding;
-    context_.post(
-        context_.owner_of(partition),
-        TransactionCommand{reply, partition,
-                           std::make_shared<const transaction::Command>(std::move(command))});
-}
-
-void TransactionRequests::list(Pending& pending, std::uint64_t id,
-                               const transaction::List& command) {
-    const auto topic = context_.image->topic_id(std::string(transaction::transactions_topic));
-    if (!topic) return;
-    const auto shared = std::make_shared<const transaction::Command>(command);
-    for (const auto& [index, partition] : context_.image->topic(*topic)->partitions) {
-        if (partition.leader != context_.self()) continue;
-        const TopicPartition one{*topic, index};
-        const ReplyTo reply{context_.env().shard(), id,
-                            static_cast<std::uint32_t>(pending.parts.size())};
-        pending.parts.emplace_back();
-        ++pending.outstanding;
-        context_.post(context_.owner_of(one), TransactionCommand{reply, one, shared});
-    }
 }
 
 /// As Kafka: when one partition is not there, none joins.
@@ -107,7 +48,7 @@ void TransactionRequests::add(Pending& pending, std::uint64_t id,
         pending.errors.resize(pending.errors.size() - command.partitions.size());
         pending.errors.insert(pending.errors.end(), command.partitions.size(), ErrorCode::none);
         const std::string name = command.id;
-        return ask(pending, id, std::move(command), name);
+        return ask(pending, id, name, std::move(command));
     }
     pending.parts.emplace_back(transaction::PartitionsAnswer{});
 }
@@ -143,17 +84,10 @@ void TransactionRequests::mark(Pending& pending, std::uint64_t id, std::string_v
 }
 
 void TransactionRequests::init_producer_id(const Incoming& request, transaction::Init command) {
-    const std::uint64_t id = ++pending_made_;
-    Pending& pending = pending_
-                           .emplace(id, Pending{.api = ApiKey::init_producer_id,
-                                                .request = request,
-                                                .parts = {},
-                                                .errors = {},
-                                                .producers = {}})
-                           .first->second;
-    const std::string name = command.id;
-    ask(pending, id, std::move(command), name);
-    if (pending.outstanding == 0) finish(id);
+    open(ApiKey::init_producer_id, request, [&](std::uint64_t id, Pending& pending) {
+        const std::string name = command.id;
+        ask(pending, id, name, std::move(command));
+    });
 }
 
 bool TransactionRequests::handle(ApiKey api, const Incoming& request,
@@ -212,17 +146,16 @@ bool TransactionRequests::handle(ApiKey api, const Incoming& request,
                         group::offsets_topic,
                         PartitionIndex(replicated::partition_of(
                             body.group_id, static_cast<std::int32_t>(image->partitions.size()))));
-                    ask(pending, id, std::move(one), body.transactional_id);
+                    ask(pending, id, body.transactional_id, std::move(one));
                 });
             return true;
         case ApiKey::end_txn:
             begin<protocol::EndTxnRequest>(
                 api, request, problem, [&](const auto& body, std::uint64_t id, Pending& pending) {
-                    ask(pending, id,
+                    ask(pending, id, body.transactional_id,
                         transaction::End{std::string(body.transactional_id), body.producer_id,
                                          body.producer_epoch, body.committed,
-                                         client_version(version >= 5)},
-                        body.transactional_id);
+                                         client_version(version >= 5)});
                 });
             return true;
         case ApiKey::write_txn_markers:
@@ -244,7 +177,7 @@ bool TransactionRequests::handle(ApiKey api, const Incoming& request,
             begin<protocol::DescribeTransactionsRequest>(
                 api, request, problem, [&](const auto& body, std::uint64_t id, Pending& pending) {
                     for (const std::string_view name : body.transactional_ids)
-                        ask(pending, id, transaction::Describe{std::string(name)}, name);
+                        ask(pending, id, name, transaction::Describe{std::string(name)});
                 });
             return true;
         case ApiKey::list_transactions:
@@ -261,7 +194,7 @@ bool TransactionRequests::handle(ApiKey api, const Incoming& request,
                         command.producers.push_back(producer);
                     if (version >= 1) command.duration_ms = body.duration_filter;
                     command.pattern = body.transactional_id_pattern.value_or("");
-                    if (!nothing) list(pending, id, command);
+                    if (!nothing) ask_all(pending, id, std::move(command));
                 });
             return true;
         case ApiKey::describe_producers:
@@ -288,17 +221,13 @@ bool TransactionRequests::handle(ApiKey api, const Incoming& request,
 
 // --- outcomes
 
-void TransactionRequests::settled(std::uint64_t id) {
-    if (--pending_.at(id).outstanding == 0) finish(id);
-}
-
 void TransactionRequests::on(const TransactionOutcome& outcome) {
-    pending_.at(outcome.reply.pending).parts.at(outcome.reply.part) = *outcome.answer;
+    row_of(outcome.reply.pending).parts.at(outcome.reply.part) = *outcome.answer;
     settled(outcome.reply.pending);
 }
 
 void TransactionRequests::on(const MarkerOutcome& outcome) {
-    pending_.at(outcome.reply.pending).errors.at(outcome.reply.part) = outcome.error;
+    row_of(outcome.reply.pending).errors.at(outcome.reply.part) = outcome.error;
     settled(outcome.reply.pending);
 }
 
@@ -310,20 +239,18 @@ void TransactionRequests::on(const GroupOutcome& outcome) {
     if (error == ErrorCode::coordinator_not_available ||
         error == ErrorCode::coordinator_load_in_progress)
         error = ErrorCode::not_enough_replicas;
-    pending_.at(id).errors.at(outcome.reply.part) = error;
+    row_of(id).errors.at(outcome.reply.part) = error;
     settled(id);
 }
 
 void TransactionRequests::on(const ProducersOutcome& outcome) {
-    Pending& pending = pending_.at(outcome.reply.pending);
+    Pending& pending = row_of(outcome.reply.pending);
     pending.errors.at(outcome.reply.part) = outcome.error;
     pending.producers.at(outcome.reply.part) = outcome;
     settled(outcome.reply.pending);
 }
 
-void TransactionRequests::finish(std::uint64_t id) {
-    const auto row = pending_.extract(id);
-    const Pending& pending = row.mapped();
+void TransactionRequests::finish(const Pending& pending) {
     switch (pending.api) {
         case ApiKey::init_producer_id: return answer_init(pending);
         case ApiKey::add_partitions_to_txn: return answer_add(pending);

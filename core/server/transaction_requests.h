@@ -4,23 +4,26 @@
 // becomes commands for the shards that hold the partitions, one row keeps it until all have
 // answered, and the answer is made from the request and theirs.
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "core/net/inbound.h"
-#include "core/protocol/frame.h"
-#include "core/server/context.h"
-#include "core/server/incoming.h"
+#include "core/server/coordinator_requests.h"
 #include "core/transaction/commands.h"
 
 namespace klamm::server {
 
-class TransactionRequests {
+struct PendingTransactionRequest : PendingRequest {
+    std::vector<transaction::AnswerBody> parts = {};
+    std::vector<ErrorCode> errors = {};  // of partitions, in the request's order
+    std::vector<ProducersOutcome> producers = {};
+};
+
+class TransactionRequests final
+    : private CoordinatorRequests<PendingTransactionRequest, TransactionCommand> {
   public:
     TransactionRequests(Context& context, net::Inbound& inbound)
-        : context_(context), inbound_(inbound) {}
+        : CoordinatorRequests(context, inbound, transaction::transactions_topic) {}
 
     /// Takes a request of one of its APIs; false when it is none. Why a request cannot be
     /// understood is in `problem`: its connection is to be closed.
@@ -36,26 +39,13 @@ class TransactionRequests {
         return (reply.pending & marker_mark) != 0;
     }
     void on(const GroupOutcome& outcome);
-    [[nodiscard]] std::size_t waiting() const { return pending_.size(); }
+    using CoordinatorRequests::waiting;
 
   private:
     static constexpr std::uint64_t marker_mark = std::uint64_t{1} << 39;  // of a caller's number
 
-    struct Pending {
-        protocol::ApiKey api;
-        Incoming request;
-        std::vector<transaction::AnswerBody> parts;
-        std::vector<ErrorCode> errors;  // of partitions, in the request's order
-        std::vector<ProducersOutcome> producers;
-        std::size_t outstanding = 0;
-    };
+    using Pending = PendingTransactionRequest;
 
-    template <class Request, class Begin>
-    void begin(protocol::ApiKey api, const Incoming& request, std::optional<std::string>& problem,
-               Begin&& commands);
-    void ask(Pending& pending, std::uint64_t id, transaction::Command command,
-             std::string_view transactional_id);
-    void list(Pending& pending, std::uint64_t id, const transaction::List& command);
     /// One command; the request's other partitions, which are not there, have their errors.
     void add(Pending& pending, std::uint64_t id, transaction::AddPartitions command);
     void mark(Pending& pending, std::uint64_t id, std::string_view topic, PartitionIndex partition,
@@ -63,8 +53,7 @@ class TransactionRequests {
     [[nodiscard]] ReplyTo next_error(Pending& pending, std::uint64_t id);
     [[nodiscard]] std::optional<TopicPartition> find(std::string_view topic,
                                                      PartitionIndex partition) const;
-    void settled(std::uint64_t id);
-    void finish(std::uint64_t id);
+    void finish(const Pending& pending) override;
 
     void answer_init(const Pending& pending);
     void answer_add(const Pending& pending);
@@ -74,18 +63,6 @@ class TransactionRequests {
     void answer_describe(const Pending& pending);
     void answer_list(const Pending& pending);
     void answer_producers(const Pending& pending);
-
-    template <class Response>
-    void answer(const Incoming& request, const Response& response) {
-        inbound_.respond(context_.env(), request.key,
-                         net::to_pieces(protocol::encode_response_frame(response, request.version,
-                                                                        request.correlation)));
-    }
-
-    Context& context_;
-    net::Inbound& inbound_;
-    std::map<std::uint64_t, Pending> pending_;
-    std::uint64_t pending_made_ = 0;
 };
 
 }  // namespace klamm::server

@@ -202,6 +202,11 @@ class PartitionLog {
     [[nodiscard]] std::vector<log::AbortedTransaction> aborted_in(Offset from, Offset to) const;
     /// The high watermark has moved.
     void note_high_watermark(Offset high_watermark) { producers_.forget_decided(high_watermark); }
+    /// Forgets producers whose last batch is older than `expiration_ms` and that are in no
+    /// transaction (producer.id.expiration.ms).
+    void forget_idle_producers(Timestamp now, std::int64_t expiration_ms) {
+        producers_.remove_expired(now, expiration_ms);
+    }
 
     [[nodiscard]] const log::LeaderEpochCache& epoch_cache() const { return epochs_; }
     [[nodiscard]] const log::ProducerStateTable& producer_state() const { return producers_; }

@@ -5,6 +5,7 @@
 #include "core/protocol/messages/alter_replica_log_dirs.h"
 #include "core/protocol/messages/delete_records.h"
 #include "core/protocol/messages/describe_log_dirs.h"
+#include "core/protocol/messages/describe_producers.h"
 #include "tests/server/requests_for_tests.h"
 
 using namespace klamm;
@@ -123,6 +124,35 @@ TEST_CASE("log admin: retention by size takes the oldest segments of every repli
     answer = world.client.call(world.line, fetch_of(start), 12);
     REQUIRE(answer);
     REQUIRE(records_in(only(answer->body).records).front().first == start);
+}
+
+TEST_CASE("log admin: a producer that was idle for producer.id.expiration.ms is forgotten") {
+    LogWorld world;
+    REQUIRE(world.ready);
+    const auto produce_as = [&](std::int64_t producer, Timestamp at) {
+        record::BatchBuilder builder;
+        builder.append(at, std::nullopt, as_bytes("v"));
+        builder.set_producer(ProducerId(producer), ProducerEpoch(0), 0, false);
+        const auto answer = world.client.call(world.line, produce_of(builder.build(), -1), 12);
+        REQUIRE(answer);
+        REQUIRE(only(answer->body).error_code == ErrorCode::none);
+    };
+    const auto known = [&] {
+        protocol::DescribeProducersRequest request;
+        request.topics.push_back({.name = "trial", .partition_indexes = {PartitionIndex(0)}});
+        const auto answer = world.client.call(world.line, request, 0);
+        REQUIRE(answer);
+        std::vector<std::int64_t> producers;
+        for (const auto& row : answer->body.topics.at(0).partitions.at(0).active_producers)
+            producers.push_back(row.producer_id.value);
+        return producers;
+    };
+    const Timestamp now = world.cluster.world.wall(world.cluster.brokers[0]);
+    produce_as(7, Timestamp(now.value - 86'400'000));
+    produce_as(8, now);
+    CHECK(known() == std::vector<std::int64_t>{7, 8});
+    REQUIRE(world.cluster.world.run_for(seconds(320)));
+    CHECK(known() == std::vector<std::int64_t>{8});
 }
 
 TEST_CASE("log admin: the cleaner keeps each key's last value, a replica copies what is left") {
