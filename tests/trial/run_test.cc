@@ -65,6 +65,7 @@ TEST_CASE("run: every fault kind hits something in some storm, or on some bad di
     for (std::uint64_t seed = 1; seed <= 60; ++seed) red += run(seed, Profile::storm);
     for (std::uint64_t seed = 1; seed <= 30; ++seed) run(seed, Profile::disk);
     for (std::uint64_t seed = 1; seed <= 20; ++seed) red += run(seed, Profile::edge);
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) red += run(seed, Profile::groups);
     for (std::size_t i = 0; i < fault_kind_count; ++i) {
         const auto kind = static_cast<FaultKind>(i);
         INFO(to_string(kind));
