@@ -125,9 +125,9 @@ void MetadataNode::handle_registration(const Asked& asked) {
                                           .endpoints = {},
                                           .rack = std::nullopt,
                                           .log_dirs = body->log_dirs};
-    for (const auto& listener : body->listeners)
-        registration.endpoints.push_back({std::string(listener.name), std::string(listener.host),
-                                          listener.port, listener.security_protocol});
+    for (const auto& offered : body->listeners)
+        registration.endpoints.push_back({std::string(offered.name), std::string(offered.host),
+                                          offered.port, offered.security_protocol});
     if (body->rack) registration.rack = std::string(*body->rack);
     const controller::RegistrationOutcome outcome =
         brokers_.register_broker(env_->turn(), image_, registration, log_end().value);

@@ -32,7 +32,7 @@ struct Row {
 };
 
 // clang-format off
-constexpr Row rows[] = {
+constexpr Row rate_rows[] = {
     {FaultKind::kill,                     60, 400, 120, 200, 700'000, milliseconds(1'000), 1},
     {FaultKind::kill_in_turn,             60, 400, 120, 200, 700'000, milliseconds(1'000), 1},
     {FaultKind::power_loss_one,            0, 200, 600, 200, 700'000, milliseconds(1'000), 1},
@@ -85,9 +85,9 @@ constexpr Row rows[] = {
     {FaultKind::member_restart,            0,   0,   0,   0, 800'000, milliseconds(500),   1},
 };
 // clang-format on
-static_assert(std::size(rows) == fault_kind_count);
+static_assert(std::size(rate_rows) == fault_kind_count);
 
-const Row& row_of(FaultKind kind) { return rows[static_cast<std::size_t>(kind)]; }
+const Row& row_of(FaultKind kind) { return rate_rows[static_cast<std::size_t>(kind)]; }
 
 std::int64_t amount_of(const Draws& draws, FaultKind kind, std::uint64_t id) {
     const auto between = [&](std::int64_t low, std::int64_t high) {
@@ -273,7 +273,7 @@ std::int64_t faults_an_hour(Profile profile, FaultKind kind) {
 std::vector<FaultEvent> draw_faults(const RunPlan& plan) {
     const Draws draws(plan.seed);
     std::vector<FaultEvent> faults;
-    for (const Row& row : rows) {
+    for (const Row& row : rate_rows) {
         const auto key = static_cast<std::uint64_t>(row.kind);
         if (plan.options.off.contains(row.kind)) continue;
         if (row.kind == FaultKind::maybe_site) {

@@ -86,12 +86,12 @@ TEST_CASE("I10: a leader is followed by one that has all that was committed") {
 }
 
 TEST_CASE("I10: one leader an epoch, whatever became of the first") {
-    Quorum two;
-    two.lead(x, 1, 0);
-    two.lead(y, 2, 0);
-    CHECK(two.broken().empty());
-    two.lead(x, 2, 0);
-    CHECK(two.broken() == "I10");
+    Quorum epochs;
+    epochs.lead(x, 1, 0);
+    epochs.lead(y, 2, 0);
+    CHECK(epochs.broken().empty());
+    epochs.lead(x, 2, 0);
+    CHECK(epochs.broken() == "I10");
     Quorum again;
     again.lead(x, 1, 0);
     again.judge.on_kill(again.now, x, 1);
@@ -106,14 +106,14 @@ TEST_CASE("I10: one vote an epoch, and none that was told is forgotten") {
     const auto begins = [](Quorum& quorum, std::int32_t epoch, BrokerId vote, BrokerId leader) {
         quorum.fact(z, facts::QuorumStarted{LeaderEpoch{epoch}, vote, leader});
     };
-    Quorum one;
-    voted(one, 4, x);
-    voted(one, 4, x);
-    begins(one, 4, x, no_broker);
-    begins(one, 4, no_broker, x);
-    begins(one, 5, no_broker, no_broker);
-    voted(one, 5, y);
-    CHECK(one.broken().empty());
+    Quorum votes;
+    voted(votes, 4, x);
+    voted(votes, 4, x);
+    begins(votes, 4, x, no_broker);
+    begins(votes, 4, no_broker, x);
+    begins(votes, 5, no_broker, no_broker);
+    voted(votes, 5, y);
+    CHECK(votes.broken().empty());
     Quorum second;
     voted(second, 4, x);
     voted(second, 4, y);

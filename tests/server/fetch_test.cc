@@ -10,7 +10,7 @@ using protocol::ErrorCode;
 
 namespace {
 
-constexpr int newest = 12;  // the last version with names
+constexpr int with_names = 12;  // the last version with names
 
 struct FetchWorld {
     explicit FetchWorld(ClusterOptions options = {})
@@ -21,12 +21,12 @@ struct FetchWorld {
     void produce(const std::string& value, int times = 1) {
         for (int i = 0; i < times; ++i) {
             const Bytes batch = batch_of({value + std::to_string(made++)});
-            const auto answer = client.call(line, produce_of(batch), newest);
+            const auto answer = client.call(line, produce_of(batch), with_names);
             REQUIRE(answer);
             REQUIRE(only(answer->body).error_code == ErrorCode::none);
         }
     }
-    auto fetch(const protocol::FetchRequest& request, int version = newest) {
+    auto fetch(const protocol::FetchRequest& request, int version = with_names) {
         return client.call(line, request, version);
     }
     protocol::FetchRequestPartition& row(protocol::FetchRequest& request) {
@@ -62,7 +62,7 @@ TEST_CASE("fetch: a reader waits until a record is below the high watermark") {
     FetchWorld world(options_of(GENERATE(1U, 3U), GENERATE(0U, 1U << 20)));
     REQUIRE(world.ready);
     const std::size_t reader = world.client.connect("broker-1");
-    world.client.send(reader, fetch_of(Offset(0), false, 20'000), newest);
+    world.client.send(reader, fetch_of(Offset(0), false, 20'000), with_names);
     world.cluster.world.run_for(seconds(1));
     REQUIRE_FALSE(world.client.has(reader, 0));
     // With the followers away, it is in the log and may not be read.
@@ -70,11 +70,12 @@ TEST_CASE("fetch: a reader waits until a record is below the high watermark") {
         world.cluster.world.cut(world.cluster.brokers[static_cast<std::size_t>(follower)],
                                 world.cluster.brokers[0]);
     const Bytes batch = batch_of({"a"});
-    world.client.send(world.line, produce_of(batch), newest);
+    world.client.send(world.line, produce_of(batch), with_names);
     world.cluster.world.run_for(milliseconds(200));
     CHECK_FALSE(world.client.has(reader, 0));
     world.cluster.world.heal_all();
-    const auto answer = world.client.take<protocol::FetchRequest>(reader, 0, newest, seconds(5));
+    const auto answer =
+        world.client.take<protocol::FetchRequest>(reader, 0, with_names, seconds(5));
     REQUIRE(answer);
     CHECK(records_in(only(answer->body).records).size() == 1);
     CHECK(only(answer->body).high_watermark == Offset(1));
@@ -104,13 +105,14 @@ TEST_CASE("fetch: min_bytes is gathered over several appends, from files too") {
     REQUIRE(world.ready);
     world.produce("first");
     const std::size_t reader = world.client.connect("broker-1");
-    world.client.send(reader, fetch_of(Offset(0), false, 20'000, 300), newest);
+    world.client.send(reader, fetch_of(Offset(0), false, 20'000, 300), with_names);
     world.cluster.world.run_for(milliseconds(100));
     world.produce("second");
     world.cluster.world.run_for(milliseconds(100));
     REQUIRE_FALSE(world.client.has(reader, 0));
     world.produce("more", 3);
-    const auto answer = world.client.take<protocol::FetchRequest>(reader, 0, newest, seconds(1));
+    const auto answer =
+        world.client.take<protocol::FetchRequest>(reader, 0, with_names, seconds(1));
     REQUIRE(answer);
     CHECK(only(answer->body).records.size() >= 300);
     CHECK(records_in(only(answer->body).records).size() < 6);
@@ -190,7 +192,7 @@ TEST_CASE("fetch: the limit of a request is shared by its partitions in their or
         auto produce = produce_of(batch);
         produce.topic_data[0].name = "more";
         produce.topic_data[0].partition_data[0].index = PartitionIndex(partition);
-        REQUIRE(only(world.client.call(world.line, produce, newest)->body).error_code ==
+        REQUIRE(only(world.client.call(world.line, produce, with_names)->body).error_code ==
                 ErrorCode::none);
     }
     auto request = fetch_of(Offset(0));
@@ -241,7 +243,7 @@ TEST_CASE("fetch: positions and epochs that do not fit") {
         world.row(request).last_fetched_epoch = last;
         const std::size_t line = world.client.connect(host);
         const Instant before = world.cluster.world.now();
-        const auto answer = world.client.call(line, request, newest);
+        const auto answer = world.client.call(line, request, with_names);
         CHECK(world.cluster.world.now() - before < seconds(1));
         return answer ? only(answer->body).error_code : ErrorCode::unknown_server_error;
     };
@@ -307,8 +309,9 @@ TEST_CASE("fetch: a follower reads to the log's end, a consumer to the high wate
     world.produce("a");
     world.cluster.world.cut(world.cluster.brokers[1], world.cluster.brokers[0]);
     const Bytes batch = batch_of({"b"});
-    REQUIRE(only(world.client.call(world.line, produce_of(batch, 1), newest)->body).error_code ==
-            ErrorCode::none);
+    REQUIRE(
+        only(world.client.call(world.line, produce_of(batch, 1), with_names)->body).error_code ==
+        ErrorCode::none);
     auto request = fetch_of(Offset(0));
     CHECK(records_in(only(world.fetch(request)->body).records).size() == 1);
     request.replica_id = BrokerId(2);
@@ -372,10 +375,10 @@ TEST_CASE("fetch: connections that go while they wait leave nothing behind") {
     world.produce("a", 5);
     for (int i = 0; i < 5; ++i) {
         const std::size_t reader = world.client.connect("broker-1");
-        world.client.send(reader, fetch_of(Offset(0), false, 3'000, 100'000), newest);
-        world.client.send(reader, fetch_of(Offset(5), false, 3'000), newest);
+        world.client.send(reader, fetch_of(Offset(0), false, 3'000, 100'000), with_names);
+        world.client.send(reader, fetch_of(Offset(5), false, 3'000), with_names);
         const Bytes batch = batch_of({"b"});
-        world.client.send(reader, produce_of(batch), newest);
+        world.client.send(reader, produce_of(batch), with_names);
         world.cluster.world.run_for(milliseconds(20));
         world.client.close(reader);
     }
