@@ -58,4 +58,22 @@ class EdnReader {
     mutable std::size_t lines_ = 1;
 };
 
+/// Hands the events of a history, one after the other or in lists, to `reader.event(line, event)`,
+/// until one is refused.
+template <class Reader>
+[[nodiscard]] Status read_events(std::string_view text, Reader& reader) {
+    EdnReader source(text);
+    while (source.more()) {
+        const std::size_t line = source.line();
+        Result<Edn> one = source.next();
+        if (!one.ok()) return one.error();
+        if (!one->is(Edn::Type::list)) {
+            KLAMM_TRY(reader.event(line, *one));
+            continue;
+        }
+        for (const Edn& each : one->items) KLAMM_TRY(reader.event(line, each));
+    }
+    return {};
+}
+
 }  // namespace klamm::checkers

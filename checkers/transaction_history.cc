@@ -408,17 +408,7 @@ Result<TransactionHistory> read_transactions(std::string_view text) {
         return reader.take();
     }
     ListEdnReader reader;
-    EdnReader source(text);
-    while (source.more()) {
-        const std::size_t line = source.line();
-        Result<Edn> one = source.next();
-        if (!one.ok()) return one.error();
-        if (!one->is(Edn::Type::list)) {
-            KLAMM_TRY(reader.event(line, *one));
-            continue;
-        }
-        for (const Edn& each : one->items) KLAMM_TRY(reader.event(line, each));
-    }
+    KLAMM_TRY(read_events(text, reader));
     return reader.take();
 }
 
